@@ -1,0 +1,28 @@
+package card_test
+
+import (
+	"fmt"
+	"os"
+
+	"resguardo/crypto/card"
+)
+
+func ExampleParse() {
+	text, err := os.ReadFile("testdata/reviewer.card")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c, err := card.Parse(text)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(c.Role)
+	fmt.Println(c.Fingerprint())
+	fmt.Println(c.Client)
+	// Output:
+	// reviewer
+	// e1704ce7caadaa4e436845c280d1527742f46a8af62d934c41b60c624e7cb185
+	// PGTDD3W6DP44TDYSAMWN5LOQ46QHSOMPY6DLRDGII3WITL4FUUNA
+}

@@ -1,0 +1,89 @@
+package seal_test
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"resguardo/crypto/seal"
+)
+
+// A server seals what a source sends; a reviewer opens it.
+func Example() {
+	reviewer, err := seal.IdentityFromSeed([32]byte{1}) // in earnest from age-keygen -pq
+	if err != nil {
+		panic(err)
+	}
+	source, err := seal.IdentityFromSeed([32]byte{2}) // in earnest derived from the codename
+	if err != nil {
+		panic(err)
+	}
+
+	// The server knows the reviewer's recipient only.
+	recipient, err := seal.ParseRecipient(reviewer.Recipient().String())
+	if err != nil {
+		panic(err)
+	}
+	var sealed bytes.Buffer
+	w, err := seal.NewWriter(&sealed, recipient)
+	if err != nil {
+		panic(err)
+	}
+	if err := w.WriteMessage([]byte("Vi algo.")); err != nil {
+		panic(err)
+	}
+	if err := w.WriteFile("foto 1.jpg", "image/jpeg", strings.NewReader("…")); err != nil {
+		panic(err)
+	}
+	if err := w.Close(seal.Manifest{
+		Origin:     "resguardo.example-0a1b2c3d",
+		Case:       "abcdefghij234567",
+		Thread:     strings.Repeat("00", 16),
+		Kind:       "report",
+		Day:        "2026-11-21",
+		Desks:      []string{"norte"},
+		Share:      "ask",
+		ReplyTo:    source.Recipient().String(),
+		ThreadKey:  make([]byte, 32),
+		DeskLogKey: make([]byte, 32),
+	}); err != nil {
+		panic(err)
+	}
+
+	ciphertext := bytes.NewReader(sealed.Bytes())
+	want := seal.Expect{Origin: "resguardo.example-0a1b2c3d"}
+	report, err := seal.Open(ciphertext, ciphertext.Size(), want, reviewer)
+	if err != nil {
+		panic(err)
+	}
+	text, err := fs.ReadFile(report, "message.txt")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("%s\n", text)
+	for _, f := range report.Manifest.Files {
+		fmt.Printf("%s %q %d bytes\n", f.Entry, f.Name, f.Size)
+	}
+	// Output:
+	// Vi algo.
+	// message.txt "" 8 bytes
+	// files/01 "foto 1.jpg" 3 bytes
+}
+
+func ExampleParseRecipient() {
+	_, err := seal.ParseRecipient("age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p")
+	fmt.Println(err)
+	// Output: classical age recipients are refused: they are not post-quantum; wanted age1pq1… or age1tagpq1…
+}
+
+func ExamplePaddedSize() {
+	for _, n := range []int64{100, 70_000, 5_000_000, 1 << 30} {
+		fmt.Println(n, seal.PaddedSize(n))
+	}
+	// Output:
+	// 100 65536
+	// 70000 71680
+	// 5000000 5111808
+	// 1073741824 1073741824
+}

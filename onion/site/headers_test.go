@@ -1,0 +1,207 @@
+package site
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Every answer has these headers and no other: no Date, Server, ETag,
+// Last-Modified, Set-Cookie.
+var wantHeaders = map[string]string{
+	"Content-Security-Policy":      "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+	"X-Content-Type-Options":       "nosniff",
+	"X-Frame-Options":              "DENY",
+	"Referrer-Policy":              "same-origin",
+	"Cross-Origin-Opener-Policy":   "same-origin",
+	"Cross-Origin-Resource-Policy": "same-origin",
+	"Cross-Origin-Embedder-Policy": "require-corp",
+	"Permissions-Policy":           "camera=(), microphone=(), geolocation=(), display-capture=(), usb=(), serial=(), payment=()",
+	"Cache-Control":                "no-store",
+}
+
+func checkHeaders(t *testing.T, r response, more map[string]string) {
+	t.Helper()
+	want := maps.Clone(wantHeaders)
+	want["Content-Type"] = "text/html; charset=utf-8"
+	want["Content-Length"] = strconv.Itoa(len(r.body))
+	maps.Copy(want, more)
+	got := map[string]string{}
+	for name, values := range r.header {
+		got[name] = strings.Join(values, " | ")
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("headers\n%v\nwant\n%v", got, want)
+	}
+}
+
+func TestHeadersAreExact(t *testing.T) {
+	w := newWorld(t)
+	token := w.token("es")
+	paths := []string{"/", "/es/", "/en/", "/es/safety", "/es/keys", "/es/report", "/es/report?desk=norte",
+		"/es/codename", "/es/exit", w.site.cssPath, "/es", "/fr/", "/nope", "/static/", "/es/report/", "//es/", "/es/mailbox", "/favicon.ico", "/%0aFAKE", "/es/keys?desk=vacio", "/es/keys?%zz"}
+	methods := []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"}
+	for _, path := range paths {
+		for _, method := range methods {
+			r := w.do(w.request(method, path, nil))
+			more := map[string]string{}
+			if allow := r.header.Get("Allow"); r.status == http.StatusMethodNotAllowed && allow != "" {
+				more["Allow"] = allow
+			}
+			if r.status == http.StatusOK && path == w.site.cssPath {
+				more["Content-Type"] = "text/css; charset=utf-8"
+			}
+			if r.status == http.StatusOK && path == "/es/exit" {
+				more["Refresh"] = "0; url=https://www.wikipedia.org/"
+			}
+			if r.status >= 300 && r.status < 400 {
+				t.Errorf("%s %s redirects", method, path)
+			}
+			t.Run(method+" "+path, func(t *testing.T) { checkHeaders(t, r, more) })
+		}
+	}
+
+	file := w.get("/es/keys?desk=norte")
+	checkHeaders(t, file, map[string]string{"Content-Type": "text/plain; charset=utf-8", "Content-Disposition": `attachment; filename="recipients.txt"`})
+	sent := w.send("es", field("token", token), field("desk", "norte"), field("message", "x"))
+	codenameIn(t, sent)
+	checkHeaders(t, sent, nil)
+	checkHeaders(t, w.send("es", field("token", "?")), nil)
+	checkHeaders(t, w.postForm("/es/report", url.Values{"state": {"SON"}}), nil)
+	checkHeaders(t, w.postForm("/es/report", url.Values{"state": {strings.Repeat("x", 70<<10)}}), nil)
+	checkHeaders(t, w.postForm("/es/codename", nil), nil)
+
+	foreign := w.request("GET", "/es/", nil)
+	foreign.Host = "example.org"
+	checkHeaders(t, w.do(foreign), nil)
+	gateway := w.request("GET", "/es/", nil)
+	gateway.Header.Set("X-Tor2web", "1")
+	checkHeaders(t, w.do(gateway), nil)
+	w.site.kdf = nil // the next page panics
+	panicked := w.get("/es/report")
+	if panicked.status != http.StatusInternalServerError {
+		t.Errorf("status %d after a panic", panicked.status)
+	}
+	checkHeaders(t, panicked, nil)
+}
+
+func TestStatuses(t *testing.T) {
+	w := newWorld(t)
+	for _, tt := range []struct {
+		method, path string
+		status       int
+		sentence     string // of the page's language
+	}{
+		{"GET", "/", 200, "Cuenta lo que sabes."},
+		{"GET", "/es/", 200, "Cuenta lo que sabes."},
+		{"GET", "/en/", 200, "Tell us what you know."},
+		{"GET", "/en/nope", 404, "This page does not exist."},
+		{"GET", "/nope", 404, "Esta página no existe."},
+		{"GET", "/es", 404, "Esta página no existe."},
+		{"GET", "/static/../locales/es.toml", 404, "Esta página no existe."},
+		{"PUT", "/en/report", 405, "This page cannot be opened like that."},
+		{"HEAD", "/es/", 405, ""},
+		{"GET", "/es/exit", 405, "Esta página no se puede abrir así."},
+		{"GET", "/es/codename", 405, "Esta página no se puede abrir así."},
+		{"POST", "/es/report", 400, "No entendimos"},
+		{"GET", "/es/keys?desk=nadie", 404, "Esta página no existe."},
+		{"GET", "/en/report?desk=nadie", 422, "no longer in the list"},
+		{"GET", "/es/report?desk=vacio", 422, "no puede recibir reportes ahora"},
+		{"POST", "/es/exit", 200, "Un momento"},
+	} {
+		t.Run(tt.method+" "+tt.path, func(t *testing.T) {
+			r := w.do(w.request(tt.method, tt.path, nil))
+			if r.status != tt.status || !strings.Contains(r.body, tt.sentence) {
+				t.Errorf("status %d, want %d with %q in:\n%s", r.status, tt.status, tt.sentence, r.body)
+			}
+		})
+	}
+}
+
+// Only our addresses are answered, whatever a proxy header says.
+func TestHost(t *testing.T) {
+	w := newWorld(t)
+	own := strings.TrimPrefix(w.url, "http://")
+	for host, status := range map[string]int{
+		own:                      200,
+		strings.ToUpper(own):     200,
+		"example.org":            421,
+		"127.0.0.1":              421,
+		own + ".":                421,
+		"abcdefghijklmnop.onion": 421,
+	} {
+		r := w.request("GET", "/es/", nil)
+		r.Host = host
+		r.Header.Set("X-Forwarded-For", "203.0.113.7")
+		r.Header.Set("X-Forwarded-Proto", "https")
+		if got := w.do(r).status; got != status {
+			t.Errorf("Host %q: status %d, want %d", host, got, status)
+		}
+	}
+}
+
+// A gateway's visitor is warned and never gets a form.
+func TestGatewayGetsNoForm(t *testing.T) {
+	w := newWorld(t)
+	for _, change := range []func(*http.Request){
+		func(r *http.Request) { r.Header.Set("X-Tor2web", "") },
+		func(r *http.Request) { r.Host = "abcdefghijklmnop.onion.ly" },
+		func(r *http.Request) { r.Header.Set("X-Forwarded-Host", "abcdefghijklmnop.tor2web.io") },
+	} {
+		for _, method := range []string{"GET", "POST"} {
+			r := w.request(method, "/en/report", nil)
+			change(r)
+			got := w.do(r)
+			if got.status != http.StatusForbidden || !strings.Contains(got.body, "Install Tor Browser") || strings.Contains(got.body, "<form") {
+				t.Errorf("status %d:\n%s", got.status, got.body)
+			}
+		}
+	}
+}
+
+func TestForeignOriginIsRefused(t *testing.T) {
+	w := newWorld(t)
+	for origin, status := range map[string]int{
+		w.url:                  200,
+		"null":                 403,
+		"http://example.org":   403,
+		w.url + ".example.org": 403,
+		"":                     403,
+	} {
+		body, typ := multipartOf(field("token", w.token("es")), field("desk", "norte"), field("message", "x"))
+		r := w.request("POST", "/es/report", strings.NewReader(string(body)))
+		r.Header.Set("Content-Type", typ)
+		r.Header["Origin"] = []string{origin}
+		if got := w.do(r); got.status != status {
+			t.Errorf("Origin %q: status %d, want %d", origin, got.status, status)
+		}
+	}
+	w.stored(1)
+	r := w.request("POST", "/es/exit", nil)
+	r.Header["Origin"] = []string{w.url, "http://example.org"}
+	if got := w.do(r); got.status != http.StatusForbidden {
+		t.Errorf("two origins: status %d", got.status)
+	}
+}
+
+// Every route is one that the test above asks for, and none takes a method that it should not.
+func TestRoutes(t *testing.T) {
+	w := newWorld(t)
+	var got []string
+	for _, r := range w.site.engine.Routes() {
+		if !strings.HasPrefix(r.Path, "/en/") {
+			got = append(got, r.Method+" "+r.Path)
+		}
+	}
+	want := []string{"GET /", "GET " + w.site.cssPath, "GET /es/", "GET /es/safety", "GET /es/keys", "GET /es/report",
+		"POST /es/report", "POST /es/codename", "POST /es/exit"}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("routes %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,239 @@
+package site
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// answerTime is how long the network may take to accept an answer.
+const answerTime = 5 * time.Minute
+
+// loadTemplates parses templates/: base.html, parts.html and one file a page.
+func loadTemplates() (map[string]*template.Template, error) {
+	base, err := template.ParseFS(assets, "templates/base.html", "templates/parts.html")
+	if err != nil {
+		return nil, err
+	}
+	files, err := assets.ReadDir("templates")
+	if err != nil {
+		return nil, err
+	}
+	pages := map[string]*template.Template{}
+	for _, f := range files {
+		name := strings.TrimSuffix(f.Name(), path.Ext(f.Name()))
+		if name == "base" || name == "parts" {
+			continue
+		}
+		t, err := base.Clone()
+		if err != nil {
+			return nil, err
+		}
+		if pages[name], err = t.ParseFS(assets, "templates/"+f.Name()); err != nil {
+			return nil, err
+		}
+	}
+	return pages, nil
+}
+
+// view is what a template gets.
+type view struct {
+	site  *Site
+	Lang  string
+	Path  string // of this page within a language; empty where language links would lose something
+	Step  int    // 1 to 4, or 0
+	Bare  bool   // no links away from the page
+	Alone bool   // not even "leave now" and the footer
+	Error *errorView
+	Page  any // the page's own data
+}
+
+// errorView is the summary at the top of a refused form.
+type errorView struct {
+	Key   string
+	Field string // id of the field, or empty
+}
+
+// T is the sentence id of the catalogue.
+func (v view) T(id string, args ...any) (string, error) {
+	return v.site.locales.text(v.Lang, id, args...)
+}
+
+// Local is a text from the operator's files.
+func (v view) Local(text map[string]string) string { return name(text, v.Lang) }
+
+// Desk is the data of the template that describes a desk.
+func (v view) Desk(d deskView) any {
+	return struct {
+		view
+		deskView
+	}{v, d}
+}
+
+// Config is the operator's part.
+func (v view) Config() Config { return v.site.config }
+
+// CSS is the address of the stylesheet.
+func (v view) CSS() string { return v.site.cssPath }
+
+// Others are the other languages of the site.
+func (v view) Others() []string {
+	return slices.DeleteFunc(slices.Clone(v.site.config.Languages), func(l string) bool { return l == v.Lang })
+}
+
+// MaxReport is the limit of one report, as people read it.
+func (v view) MaxReport() string { return sizeText(v.site.config.MaxReport, v.Lang) }
+
+// page answers with a page. The whole page is made first, so that its length is
+// known and a fault in a template shows nothing of it.
+func (s *Site) page(c *gin.Context, status int, name string, v view) {
+	v.site = s
+	var b bytes.Buffer
+	if err := s.templates[name].ExecuteTemplate(&b, "base", v); err != nil {
+		panic("site: template " + name)
+	}
+	s.answer(c, status, "text/html; charset=utf-8", b.Bytes())
+}
+
+func (s *Site) answer(c *gin.Context, status int, typ string, text []byte) {
+	h := c.Writer.Header()
+	h.Set("Content-Type", typ)
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	// Best effort: without it a source that never reads keeps a connection.
+	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(answerTime))
+	c.Writer.WriteHeader(status)
+	c.Writer.Write(text)
+}
+
+// languageOf is the language of an address, or the first one.
+func (s *Site) languageOf(c *gin.Context) string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(c.Request.URL.Path, "/"), "/")
+	if slices.Contains(s.config.Languages, first) {
+		return first
+	}
+	return s.config.Languages[0]
+}
+
+// fail answers with the constant page of an error status.
+func (s *Site) fail(c *gin.Context, status int) {
+	s.page(c, status, "error", view{Lang: s.languageOf(c), Page: fmt.Sprintf("http.%d", status)})
+}
+
+// notice answers with a page of one sentence, and the other ways to report.
+func (s *Site) notice(c *gin.Context, status int, lang, id string) {
+	s.page(c, status, "notice", view{Lang: lang, Page: id})
+}
+
+func (s *Site) warnGateway(c *gin.Context) {
+	s.page(c, http.StatusForbidden, "gateway", view{Lang: s.languageOf(c), Alone: true})
+}
+
+func (s *Site) stylesheet(c *gin.Context) {
+	s.answer(c, http.StatusOK, "text/css; charset=utf-8", s.css)
+}
+
+func (s *Site) landing(c *gin.Context, lang string) {
+	s.page(c, http.StatusOK, "landing", view{Lang: lang, Path: "/"})
+}
+
+func (s *Site) safety(c *gin.Context, lang string) {
+	s.page(c, http.StatusOK, "safety", view{Lang: lang, Path: "/safety", Step: 1})
+}
+
+// exit answers the button "leave now": a small page that says nothing, and goes
+// on outward by itself. A redirect would be stopped by form-action.
+func (s *Site) exit(c *gin.Context, lang string) {
+	c.Writer.Header().Set("Refresh", "0; url="+s.config.LeaveTo)
+	s.page(c, http.StatusOK, "exit", view{Lang: lang, Alone: true})
+}
+
+// deskView is a desk as a page shows it.
+type deskView struct {
+	ID         string
+	Name       string
+	Runs       string // empty: kept private
+	Regions    []Region
+	Languages  string
+	Government bool
+	Receives   bool
+	Chosen     bool
+	Excluded   bool
+	Keys       []keyView // on the keys page only
+}
+
+type keyView struct{ Recipient, Fingerprint string }
+
+func (s *Site) showDesk(d Desk, lang string) deskView {
+	languages := slices.Clone(d.Languages)
+	for i, code := range languages {
+		if text, err := s.locales.text(lang, "language."+code); err == nil {
+			languages[i] = text
+		}
+	}
+	return deskView{
+		ID: d.ID, Name: name(d.Name, lang), Runs: name(d.Runs, lang),
+		Regions: d.Regions, Languages: strings.Join(languages, ", "),
+		Government: d.Government, Receives: len(d.Recipients) > 0,
+	}
+}
+
+// The keys page shows up to maxInline recipients in full, about 2 KB each, and up
+// to maxFingerprints fingerprints. Each desk's file has all of them.
+const (
+	maxInline       = 10
+	maxFingerprints = 130
+)
+
+// keysPage is the data of the keys page.
+type keysPage struct {
+	Desks        []deskView
+	Inline       bool // the recipients are shown
+	Fingerprints bool // their fingerprints are shown
+}
+
+// keys shows the desks' recipients, or with ?desk=ID gives those of one desk as
+// a file for age -R. It is named the same for every desk.
+func (s *Site) keys(c *gin.Context, lang string) {
+	all := s.desks()
+	if c.Request.URL.RawQuery != "" {
+		id := c.Request.URL.Query().Get("desk")
+		i := slices.IndexFunc(all, func(d Desk) bool { return d.ID == id })
+		if i < 0 || len(all[i].Recipients) == 0 {
+			s.fail(c, http.StatusNotFound)
+			return
+		}
+		c.Writer.Header().Set("Content-Disposition", `attachment; filename="recipients.txt"`)
+		s.answer(c, http.StatusOK, "text/plain; charset=utf-8", recipientsFile(all[i]))
+		return
+	}
+	var p keysPage
+	n := 0
+	for _, d := range all {
+		v := s.showDesk(d, lang)
+		for _, r := range d.Recipients {
+			v.Keys = append(v.Keys, keyView{r.String(), r.Fingerprint()})
+			n++
+		}
+		p.Desks = append(p.Desks, v)
+	}
+	p.Inline, p.Fingerprints = n <= maxInline, n <= maxFingerprints
+	s.page(c, http.StatusOK, "keys", view{Lang: lang, Path: "/keys", Page: p})
+}
+
+// recipientsFile is a desk's recipients as age -R reads them: one a line, each
+// after its fingerprint as a comment.
+func recipientsFile(d Desk) []byte {
+	var b bytes.Buffer
+	for _, r := range d.Recipients {
+		fmt.Fprintf(&b, "# SHA-256 %s\n%s\n", r.Fingerprint(), r)
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,211 @@
+package site
+
+import (
+	"context"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"resguardo/crypto/codename"
+)
+
+// shares are the values of the field share; the first is the default.
+var shares = [...]string{"ask", "ngos", "authority", "nobody"}
+
+// post takes the two kinds of form that are sent to /{lang}/report.
+func (s *Site) post(c *gin.Context, lang string) {
+	typ, params, _ := mime.ParseMediaType(c.GetHeader("Content-Type"))
+	switch typ {
+	case "application/x-www-form-urlencoded":
+		s.chosen(c, lang)
+	case "multipart/form-data":
+		s.send(c, lang, params["boundary"])
+	default:
+		s.fail(c, http.StatusBadRequest)
+	}
+}
+
+// accepted is what may be stored, before its files.
+type accepted struct {
+	codename codename.Codename
+	readers  readers // at least one recipient
+	share    string  // one of shares
+	message  string
+	answers  []byte // JSON
+	day      string // 2006-01-02, UTC: no time of a report is finer
+}
+
+// sending is one report while it is sent.
+type sending struct {
+	site     *Site
+	ctx      context.Context
+	lang     string
+	parts    *parts
+	token    token
+	claimed  bool
+	uploads  bool // holds one of the places for uploads
+	codename codename.Codename
+	intake   *intake
+}
+
+// send answers a multipart post: the codename if the report is durable, else the
+// form again with the reason and with the text.
+func (s *Site) send(c *gin.Context, lang, boundary string) {
+	x := &sending{site: s, ctx: c.Request.Context(), lang: lang}
+	x.parts = s.newParts(s.newBody(c), boundary, x.file)
+	if c.Request.ContentLength > s.config.MaxReport {
+		x.parts.refuse(errFileLarge)
+	}
+	switch ref := x.run(); ref {
+	case nil, errStoredBefore:
+		s.showCodename(c, lang, codenamePage{Token: x.parts.form.token, Words: x.codename.String()})
+	case errReceivedOnce:
+		s.received(c, lang)
+	default:
+		s.refuseForm(c, lang, ref, &x.parts.form)
+	}
+}
+
+// run reads the body, stores the report or not, and gives back what it held.
+func (x *sending) run() *refusal {
+	defer x.end()
+	if ref := x.parts.read(); ref != nil {
+		return ref
+	}
+	if err := x.finish(); err != nil {
+		return asRefusal(err)
+	}
+	return nil
+}
+
+// accept decides whether the fields make a report that may be stored, takes the
+// token for it, and begins to seal it. Everything that can be refused before
+// the slow key derivation is refused here.
+func (x *sending) accept() error {
+	s, f := x.site, &x.parts.form
+	now := s.now()
+	k, ok := s.tokens.parse(f.token, now)
+	if !ok {
+		return errExpired
+	}
+	if strings.TrimSpace(f.message) == "" {
+		return errEmpty
+	}
+	if f.share == "" {
+		f.share = shares[0]
+	}
+	if !slices.Contains(shares[:], f.share) {
+		return errMalformed
+	}
+	readers, ref := choose(s.desks(), f.desks, f.exclude)
+	if ref != nil {
+		return ref
+	}
+	answers, err := f.answersJSON(x.lang)
+	if err != nil {
+		return err
+	}
+	if err := x.claim(k); err != nil {
+		return err
+	}
+	x.codename = s.draw(k, x.lang)
+	x.intake = new(intake)
+	return x.intake.begin(x.ctx, s, accepted{
+		codename: x.codename,
+		readers:  readers,
+		share:    f.share,
+		message:  f.message,
+		answers:  answers,
+		day:      now.UTC().Format(time.DateOnly),
+	})
+}
+
+// claim takes the token, after waiting for an earlier send of the same form. If
+// that was stored, its codename is shown again for ten minutes, in the language
+// in which it was drawn.
+func (x *sending) claim(k token) error {
+	earlier, ok, err := x.site.tokens.claim(x.ctx, k)
+	switch {
+	case err != nil:
+		return err
+	case ok:
+		x.token, x.claimed = k, true
+		return nil
+	case earlier.shows(x.site.now()):
+		x.codename = x.site.draw(k, earlier.lang)
+		return errStoredBefore
+	default:
+		return errReceivedOnce
+	}
+}
+
+func (s *Site) draw(k token, lang string) codename.Codename {
+	return s.words[lang].Draw(s.tokens.seed(k, lang))
+}
+
+// file is called for each file that was chosen.
+func (x *sending) file(name, typ string, body *fileBody) error {
+	if x.intake == nil {
+		if err := x.accept(); err != nil {
+			return err
+		}
+	}
+	if !x.uploads {
+		select {
+		case x.site.uploads <- struct{}{}:
+			x.uploads = true
+		default:
+			return errBusy
+		}
+	}
+	return x.intake.file(name, typ, body)
+}
+
+// finish makes the report durable, after the last part. A source who is gone by
+// now finds it stored when the form is sent again.
+func (x *sending) finish() error {
+	if x.intake == nil {
+		if err := x.accept(); err != nil {
+			return err
+		}
+	}
+	if err := x.intake.commit(context.WithoutCancel(x.ctx)); err != nil {
+		return err
+	}
+	x.site.tokens.store(x.token, x.lang, x.site.now())
+	x.claimed = false
+	return nil
+}
+
+// end gives back what the report held, stored or not.
+func (x *sending) end() {
+	if x.intake != nil {
+		x.intake.discard() // nothing after a commit
+	}
+	if x.claimed {
+		x.site.tokens.release(x.token)
+	}
+	if x.uploads {
+		<-x.site.uploads
+	}
+}
+
+// answersJSON is answers.json of the sealed report: the language of the form,
+// and by field name the values as sent (ids of choices, or text).
+//
+//	{"language":"es","answers":{"a-kind":["farm","debt"],"a-where":["Tijuana"]}}
+func (f *form) answersJSON(lang string) ([]byte, error) {
+	byField := make(map[string][]string, len(f.answers))
+	for id, values := range f.answers {
+		byField["a-"+id] = values
+	}
+	return json.Marshal(struct {
+		Language string              `json:"language"`
+		Answers  map[string][]string `json:"answers"`
+	}{lang, byField})
+}

@@ -1,0 +1,201 @@
+// Package site serves the source's pages: plain HTML forms that work without
+// scripts, cookies, images and fonts, on the public onion.
+//
+// A report comes in as one multipart request. It is parsed as a stream, sealed
+// to the chosen desks and stored in the vault; ingest.go is the one file where
+// its plaintext and the storage meet. Nothing that a source sends is written in
+// clear, logged, or put into an address:
+//
+//	body.go    counts and paces the request body
+//	parts.go   takes the body apart, in the order of the form
+//	send.go    what must hold before a report is accepted, and every refusal
+//	ingest.go  seals and stores
+//	token.go   the form token, and what became of it
+//	kdf.go     the two places for the slow key derivation
+//
+// The message and the answers stay in memory for one request, so that a refusal
+// can show them again; file contents never do as a whole. Used tokens (as
+// hashes) are kept in memory for a day.
+package site
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"resguardo/crypto/codename"
+	"resguardo/vault"
+)
+
+// Config is the operator's part of the site. Zero values mean the default.
+type Config struct {
+	Origin        string
+	Organisation  string   // shown on the landing page; may be empty
+	Languages     []string // of "es", "en"; the first is the default; none means "es"
+	Demo          bool     // every page says TEST in both languages
+	Hosts         []string // accepted Host values, exact, lower case, with port where there is one
+	Params        codename.Params
+	MaxReport     int64  // bytes of one request body; 0 = 4 GiB
+	MaxFiles      int    // 0 = 20
+	MinRate       int64  // bytes a second that a body must keep up, averaged over a minute; 0 = 512
+	MaxUploads    int    // file uploads at once; 0 = 8
+	RetentionDays int    // 0 = 180
+	Hotline       string // may be empty
+	OtherWays     []Way  // other ways to report
+	LeaveTo       string // where the neutral page goes on to; default https://www.wikipedia.org/
+}
+
+// Way is another way to report, in a sentence.
+type Way struct {
+	Text map[string]string // by language
+}
+
+//go:embed templates static locales questions.toml
+var assets embed.FS
+
+// Site answers the public onion. It is an http.Handler for many goroutines and
+// keeps all its state in memory: after a restart, forms that are still open in
+// browsers are refused as expired, with their text shown again.
+type Site struct {
+	config    Config
+	vault     *vault.Vault
+	desks     func() []Desk
+	engine    *gin.Engine
+	tokens    *tokens
+	kdf       *kdf
+	uploads   chan struct{} // one element for each upload of files under way
+	words     map[string]*codename.List
+	locales   *locales
+	templates map[string]*template.Template
+	questions questions
+	css       []byte
+	cssPath   string
+	now       func() time.Time
+}
+
+// New makes the site. It asks desks for the desks in force once for every
+// request; the returned slice is not modified.
+func New(c Config, v *vault.Vault, desks func() []Desk) (*Site, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Site{
+		config:  c,
+		vault:   v,
+		desks:   desks,
+		tokens:  newTokens(),
+		kdf:     newKDF(c.Params),
+		uploads: make(chan struct{}, c.MaxUploads),
+		words:   map[string]*codename.List{},
+		now:     time.Now,
+	}
+	for _, lang := range c.Languages {
+		if s.words[lang], err = codename.ForLanguage(lang); err != nil {
+			return nil, fmt.Errorf("language %q: %w", lang, err)
+		}
+	}
+	if s.locales, err = loadLocales(c.Languages[0]); err != nil {
+		return nil, err
+	}
+	if s.questions, err = loadQuestions(); err != nil {
+		return nil, err
+	}
+	if s.templates, err = loadTemplates(); err != nil {
+		return nil, err
+	}
+	if s.css, err = assets.ReadFile("static/site.css"); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(s.css)
+	s.cssPath = "/static/site-" + hex.EncodeToString(sum[:4]) + ".css"
+	s.engine = s.routes()
+	return s, nil
+}
+
+// withDefaults fills in zero values and refuses what no page could show.
+func (c Config) withDefaults() (Config, error) {
+	if c.Origin == "" {
+		return c, errors.New("no origin")
+	}
+	if len(c.Hosts) == 0 {
+		return c, errors.New("no host")
+	}
+	if len(c.Languages) == 0 {
+		c.Languages = []string{"es"}
+	}
+	for _, lang := range c.Languages {
+		if lang != "es" && lang != "en" {
+			return c, fmt.Errorf("language %q: not one of es, en", lang)
+		}
+	}
+	if c.LeaveTo == "" {
+		c.LeaveTo = "https://www.wikipedia.org/"
+	}
+	if u, err := url.Parse(c.LeaveTo); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" ||
+		strings.ContainsAny(c.LeaveTo, "; \"'") {
+		return c, fmt.Errorf("address to leave to %q: not a plain http or https address", c.LeaveTo)
+	}
+	setDefault(&c.MaxReport, 4<<30)
+	setDefault(&c.MaxFiles, 20)
+	setDefault(&c.MinRate, 512)
+	setDefault(&c.MaxUploads, 8)
+	setDefault(&c.RetentionDays, 180)
+	if c.MaxReport < 0 || c.MaxFiles < 0 || c.MinRate < 0 || c.MaxUploads < 0 || c.RetentionDays < 0 {
+		return c, errors.New("negative limit")
+	}
+	return c, nil
+}
+
+func setDefault[T int | int64](v *T, d T) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.engine.ServeHTTP(w, r)
+}
+
+// routes is the whole surface of the public onion. Nothing redirects: gin would
+// build the new address from request headers.
+func (s *Site) routes() *gin.Engine {
+	gin.SetMode(gin.ReleaseMode) // else gin prints every route to stdout
+	e := gin.New()
+	e.RedirectTrailingSlash = false
+	e.RedirectFixedPath = false
+	e.HandleMethodNotAllowed = true
+	e.ForwardedByClientIP = false
+	e.Use(s.recover, s.guard)
+	e.NoRoute(func(c *gin.Context) { s.fail(c, http.StatusNotFound) })
+	e.NoMethod(func(c *gin.Context) { s.fail(c, http.StatusMethodNotAllowed) })
+
+	e.GET("/", s.in(s.config.Languages[0], s.landing))
+	e.GET(s.cssPath, s.stylesheet)
+	for _, lang := range s.config.Languages {
+		g := e.Group("/" + lang)
+		g.GET("/", s.in(lang, s.landing))
+		g.GET("/safety", s.in(lang, s.safety))
+		g.GET("/keys", s.in(lang, s.keys))
+		g.GET("/report", s.in(lang, s.choose))
+		g.POST("/report", s.in(lang, s.post))
+		g.POST("/codename", s.in(lang, s.codename))
+		g.POST("/exit", s.in(lang, s.exit))
+	}
+	return e
+}
+
+// in is a handler of pages of one language.
+func (s *Site) in(lang string, f func(*gin.Context, string)) gin.HandlerFunc {
+	return func(c *gin.Context) { f(c, lang) }
+}

@@ -1,0 +1,164 @@
+// Package folder is the reviewer's own folder: keys, card, the vault it belongs
+// to, and the fetched cases.
+//
+//	identity.txt or identity.age   age identity; the second is encrypted with a passphrase
+//	keys.txt or keys.age           note signing key and onion client key, likewise
+//	card.txt                       public keys, for the operator
+//	server.json                    address and origin of the vault
+//	cases/CASE/NNN-KIND.age        an item as the vault holds it
+//	cases/CASE/NNN-KIND.json       what the list said about it, and what was done with it
+//	cases/CASE/NNN-KIND.part       the beginning of an item whose download was cut
+//
+// Every file is reached through an os.Root and is readable by its owner only. A
+// file appears under its name when it is complete.
+package folder
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"syscall"
+
+	"resguardo/cmd/internal/say"
+	"resguardo/crypto/card"
+)
+
+// Folder is an open reviewer's folder.
+type Folder struct {
+	root *os.Root
+	path string
+}
+
+// Open opens a folder that keygen made.
+func Open(dir string) (*Folder, error) {
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, say.Fail(say.T("there is no folder %s", dir), say.T("make one with: resguardo keygen -dir %s -name NICKNAME", dir))
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := &Folder{root, dir}
+	if !f.exists("identity.txt") && !f.exists("identity.age") {
+		root.Close()
+		return nil, say.Fail(say.T("%s holds no keys", dir), say.T("make them with: resguardo keygen -dir %s -name NICKNAME", dir))
+	}
+	return f, nil
+}
+
+// Close ends the use of the folder.
+func (f *Folder) Close() error { return f.root.Close() }
+
+// Path is the path of name in the folder, to be shown to people.
+func (f *Folder) Path(name string) string { return filepath.Join(f.path, filepath.FromSlash(name)) }
+
+// Lock keeps other programs that call Lock out of the folder until the returned
+// function is called or this program ends.
+func (f *Folder) Lock() (unlock func(), err error) {
+	file, err := f.root.OpenFile("lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		file.Close()
+		return nil, say.Fail(say.T("another resguardo fetch works in %s", f.path), say.T("wait until it ends, or end it"))
+	}
+	return func() { file.Close() }, nil
+}
+
+func (f *Folder) exists(name string) bool {
+	_, err := f.root.Lstat(name)
+	return err == nil
+}
+
+// write puts data under name, all of it or nothing, and makes it durable.
+func (f *Folder) write(name string, data []byte) error {
+	temp := name + ".new"
+	file, err := f.root.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return errors.Join(err, f.root.Remove(temp))
+	}
+	return f.rename(temp, name)
+}
+
+// rename gives a complete file its name, durably.
+func (f *Folder) rename(from, to string) error {
+	if err := f.root.Rename(from, to); err != nil {
+		return err
+	}
+	dir, err := f.root.Open(path.Dir(to))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// read returns a file of at most max bytes.
+func (f *Folder) read(name string, max int64) ([]byte, error) {
+	file, err := f.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, max+1))
+	if err == nil && int64(len(b)) > max {
+		err = say.Fail(say.T("%s has more than %s bytes", f.Path(name), max), say.Text{})
+	}
+	return b, err
+}
+
+// Server is the vault that the folder belongs to.
+type Server struct {
+	URL    string `json:"url"`
+	Origin string `json:"origin"`
+}
+
+const serverFile = "server.json"
+
+// Server returns the vault that fetch remembers; the zero Server if none.
+func (f *Folder) Server() (Server, error) {
+	b, err := f.read(serverFile, 4<<10)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Server{}, nil
+	}
+	if err != nil {
+		return Server{}, err
+	}
+	var s Server
+	if err := strictJSON(b, &s); err != nil || s.URL == "" || !card.ValidOrigin(s.Origin) {
+		return Server{}, say.Fail(say.T("%s is damaged", f.Path(serverFile)),
+			say.T("delete it and give -server URL again; compare the origin with what the operator told you"))
+	}
+	return s, nil
+}
+
+// SetServer remembers the vault.
+func (f *Folder) SetServer(s Server) error {
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	return f.write(serverFile, append(b, '\n'))
+}
+
+// strictJSON reads one value of exactly v's fields.
+func strictJSON(b []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("more than one value")
+	}
+	return nil
+}

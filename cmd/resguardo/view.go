@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+
+	"resguardo/cmd/internal/say"
+	"resguardo/cmd/resguardo/internal/folder"
+	"resguardo/cmd/resguardo/internal/screen"
+	"resguardo/crypto/seal"
+)
+
+// maxShown is the most bytes of one text that open shows.
+const maxShown = 1 << 20
+
+// view collects the lines that open shows. Our own words are translated; what a
+// source wrote goes through package screen and stands behind a mark.
+type view struct {
+	*opener
+	report *seal.Report
+	lines  []string
+}
+
+// show returns the lines of one item, most important first.
+func (o *opener) show(r folder.Record) ([]string, error) {
+	before := len(o.alarms)
+	report, f, err := o.unseal(r)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	v := &view{opener: o, report: report}
+	v.head(r, o.alarms[before:])
+	for _, file := range report.Manifest.Files {
+		switch file.Entry {
+		case "message.txt":
+			v.say("Message:")
+			v.text(file.Entry)
+		case "answers.json":
+			v.answers(file.Entry)
+		}
+	}
+	v.files()
+	return append(v.lines, ""), nil
+}
+
+func (v *view) say(key string, args ...any) { v.lines = append(v.lines, v.Text(say.T(key, args...))) }
+
+// head is what a reader must know before reading.
+func (v *view) head(r folder.Record, alarms []say.Text) {
+	m := v.report.Manifest
+	v.say("Case %s (%s in list), item %s: %s", r.Case, r.Place, r.Number, r.Kind)
+	for _, a := range alarms {
+		v.say("ALARM: %s", a)
+	}
+	v.say("Share: %s", share(m.Share))
+	v.say("Day: %s", m.Day)
+	v.say("Desks: %s", strings.Join(m.Desks, ", "))
+	if x := m.Excluded; len(x.Desks)+len(x.Organisations) > 0 || x.Government {
+		v.say("Must not read it: %s", v.excluded(x))
+	}
+	v.say("Keys that open it: %s", len(m.Recipients))
+	v.lines = append(v.lines, "")
+}
+
+// share is what the source allows.
+func share(s string) say.Text {
+	switch s {
+	case "ngos":
+		return say.T("with other organisations, not with authorities")
+	case "authority":
+		return say.T("also with authorities")
+	case "nobody":
+		return say.T("with NOBODY")
+	}
+	return say.T("ask the source first")
+}
+
+func (v *view) excluded(x seal.Excluded) string {
+	var parts []string
+	for _, d := range x.Desks {
+		parts = append(parts, v.Text(say.T("desk %s", d)))
+	}
+	for _, o := range x.Organisations {
+		parts = append(parts, v.Text(say.T("organisation %s", o)))
+	}
+	if x.Government {
+		parts = append(parts, v.Text(say.T("every desk with ties to government")))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// read returns an entry of at most maxShown bytes.
+func (v *view) read(entry string) ([]byte, error) {
+	f, err := v.report.Open(entry)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxShown+1))
+	if err == nil && len(b) > maxShown {
+		err = errors.New("too long to be shown")
+	}
+	return b, err
+}
+
+// text shows an entry, or why it cannot be shown.
+func (v *view) text(entry string) {
+	b, err := v.read(entry)
+	if err != nil {
+		v.damaged(entry, err)
+		return
+	}
+	v.lines = append(v.lines, screen.Quote(b)...)
+	v.lines = append(v.lines, "")
+}
+
+func (v *view) damaged(entry string, err error) {
+	v.alarm("%s cannot be read: %s", entry, err)
+	v.say("ALARM: %s", v.alarms[len(v.alarms)-1])
+	v.lines = append(v.lines, "")
+}
+
+// answers shows answers.json by question.
+func (v *view) answers(entry string) {
+	b, err := v.read(entry)
+	if err != nil {
+		v.damaged(entry, err)
+		return
+	}
+	var form struct {
+		Language string
+		Answers  map[string][]string
+	}
+	if json.Unmarshal(b, &form) != nil {
+		v.say("Answers:")
+		v.text(entry)
+		return
+	}
+	v.say("Answers (form in language %s):", form.Language)
+	var text bytes.Buffer
+	for _, id := range slices.Sorted(maps.Keys(form.Answers)) {
+		fmt.Fprintf(&text, "%s: %s\n", strings.TrimPrefix(id, "a-"), strings.Join(form.Answers[id], "; "))
+	}
+	if text.Len() == 0 {
+		text.WriteString("-")
+	}
+	v.lines = append(v.lines, screen.Quote(text.Bytes())...)
+	v.lines = append(v.lines, "")
+}
+
+// files lists the attachments by our names; what the source declared is quoted.
+func (v *view) files() {
+	heading := false
+	for _, f := range v.report.Manifest.Files {
+		if !strings.HasPrefix(f.Entry, "files/") {
+			continue
+		}
+		if !heading {
+			v.say("Files (resguardo export writes them; open them only where malware does no harm):")
+			heading = true
+		}
+		v.say("%s: %s, declared name %s, declared type %s", f.Entry, byteSize(f.Size), quoted(f.Name), quoted(f.Type))
+		v.nested(f)
+	}
+}
+
+// quoted is s in quotation marks, with everything escaped that does not show,
+// and quotation marks and backslashes too.
+func quoted(s string) string {
+	return `"` + screen.Escape(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)) + `"`
+}
+
+// Beginnings of age files.
+const (
+	ageIntro   = "age-encryption.org/v1\n"
+	armorIntro = armor.Header
+)
+
+// nested looks into an attachment that the source encrypted before sending: one
+// level down, and no further.
+func (v *view) nested(f seal.File) {
+	file, err := v.report.Open(f.Entry)
+	if err != nil {
+		v.damaged(f.Entry, err)
+		return
+	}
+	defer file.Close()
+	r := bufio.NewReader(file)
+	start, _ := r.Peek(max(len(ageIntro), len(armorIntro)))
+	var sealed io.Reader
+	switch {
+	case bytes.HasPrefix(start, []byte(ageIntro)):
+		sealed = r
+	case bytes.HasPrefix(start, []byte(armorIntro)):
+		sealed = armor.NewReader(r)
+	default:
+		return
+	}
+	plain, err := age.Decrypt(sealed, v.identity)
+	if none := (*age.NoIdentityMatchError)(nil); errors.As(err, &none) {
+		v.say("    an age file that your key does not open")
+		return
+	}
+	var b []byte
+	if err == nil {
+		b, err = io.ReadAll(io.LimitReader(plain, maxShown+1))
+	}
+	switch {
+	case err != nil:
+		v.say("    an age file that is damaged: %s", err)
+	case len(b) <= maxShown && isText(b):
+		v.say("    an age file; your key opens it; the text inside:")
+		v.lines = append(v.lines, screen.Quote(b)...)
+	default:
+		size := byteSize(int64(len(b)))
+		if len(b) > maxShown {
+			size = ">" + strconv.Itoa(maxShown>>20) + " MiB"
+		}
+		v.say("    an age file; your key opens it; inside, by its first bytes: %s, %s", http.DetectContentType(b), size)
+	}
+}
+
+// isText reports whether b is UTF-8 without NUL.
+func isText(b []byte) bool { return utf8.Valid(b) && !bytes.ContainsRune(b, 0) }

@@ -71,7 +71,7 @@ func FuzzOpenPlain(f *testing.F) {
 func rebuild(t *testing.T, report *Report) []byte {
 	t.Helper()
 	var dst bytes.Buffer
-	w := newWriter(nopCloser{&dst}, report.Manifest.Recipients)
+	w := newWriter(nopCloser{&dst}, report.Manifest.Recipients, report.Manifest.Stanzas)
 	for _, f := range report.Manifest.Files {
 		b, err := fs.ReadFile(report, f.Entry)
 		if err != nil {

@@ -162,7 +162,7 @@ func TestOpenBeyondFourGigabytes(t *testing.T) {
 	contents := map[string][]byte{"message.txt": []byte("texto"), "files/02": []byte("nota final")}
 	m := manifest(t)
 	m.Format = Format
-	m.Recipients = []string{sha256Hex(nil)}
+	m.Recipients, m.Stanzas = []string{sha256Hex(nil)}, []string{stanzaHybrid}
 	m.Files = []File{
 		{Entry: "message.txt", Size: 5, SHA256: sha256Hex(contents["message.txt"])},
 		{Entry: "files/01", Size: 5 << 30, SHA256: sha256Hex(nil)},

@@ -16,7 +16,7 @@ import (
 const Format = "resguardo/report/v1"
 
 // Manifest describes a sealed report from the inside. [Writer.Close] fills in
-// Format, Recipients and Files.
+// Format, Recipients, Stanzas and Files.
 //
 // Its text is JSON as encoding/json writes it, with an indent of two spaces, no
 // HTML escapes and a final newline. No other text of the same manifest is
@@ -34,6 +34,7 @@ type Manifest struct {
 	Excluded   Excluded `json:"excluded"`
 	Share      string   `json:"share"`        // ask, ngos, authority, nobody
 	Recipients []string `json:"recipients"`   // fingerprints, in the order of the age stanzas
+	Stanzas    []string `json:"stanzas"`      // types of the age stanzas, in their order
 	Governance uint64   `json:"governance"`   // governance sequence in force
 	ReplyTo    string   `json:"reply_to"`     // the source's age recipient; may be empty unless Kind is report
 	ThreadKey  []byte   `json:"thread_key"`   // 32 bytes; may be empty unless Kind is report
@@ -130,6 +131,7 @@ func (m *Manifest) check() error {
 		{"excluded organisations", areIDs(m.Excluded.Organisations)},
 		{"share", slices.Contains([]string{"ask", "ngos", "authority", "nobody"}, m.Share)},
 		{"recipients", areFingerprints(m.Recipients)},
+		{"stanzas", len(m.Stanzas) == len(m.Recipients) && areStanzas(m.Stanzas)},
 		{"reply_to", (m.ReplyTo == "" && !report) || isReplyTo(m.ReplyTo)},
 		{"thread_key", len(m.ThreadKey) == 32 || (len(m.ThreadKey) == 0 && !report)},
 		{"desk_log_key", len(m.DeskLogKey) == 32 || (len(m.DeskLogKey) == 0 && !report)},
@@ -234,6 +236,11 @@ func areIDs(ids []string) bool {
 	return len(ids) <= 1000 && areDistinct(ids, func(s string) bool {
 		return isMadeOf(s, "abcdefghijklmnopqrstuvwxyz0123456789-", 1, 32)
 	})
+}
+
+// areStanzas tells whether every type is that of a recipient that a vault seals to.
+func areStanzas(types []string) bool {
+	return !slices.ContainsFunc(types, func(t string) bool { return t != stanzaHybrid && t != stanzaTag })
 }
 
 func areFingerprints(fs []string) bool {

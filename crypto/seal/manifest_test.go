@@ -28,6 +28,7 @@ func wholeManifest(t testing.TB) Manifest {
 	m := manifest(t)
 	m.Format = Format
 	m.Recipients = []string{sha256Hex([]byte("a")), sha256Hex([]byte("b"))}
+	m.Stanzas = []string{stanzaHybrid, stanzaTag}
 	m.Files = []File{
 		{Entry: "message.txt", Size: 3, SHA256: sha256Hex(nil)},
 		{Entry: "files/01", Name: "<á&\u2028\x00>", Type: "image/jpeg", Size: 0, SHA256: sha256Hex(nil)},
@@ -105,6 +106,8 @@ func TestManifestRefusesValues(t *testing.T) {
 		"no recipients":            func(m *Manifest) { m.Recipients = nil },
 		"a recipient twice":        func(m *Manifest) { m.Recipients = []string{hash, hash} },
 		"recipient as it is":       func(m *Manifest) { m.Recipients = []string{m.ReplyTo} },
+		"a stanza missing":         func(m *Manifest) { m.Stanzas = m.Stanzas[1:] },
+		"stanza of another type":   func(m *Manifest) { m.Stanzas[0] = "X25519" },
 		"no reply recipient":       func(m *Manifest) { m.ReplyTo = "" },
 		"classical reply":          func(m *Manifest) { m.ReplyTo = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p" },
 		"wrong reply, not report":  func(m *Manifest) { m.Kind, m.ReplyTo = "reply", "x" },

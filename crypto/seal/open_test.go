@@ -37,7 +37,7 @@ func (d doctored) build(t testing.TB) []byte {
 	t.Helper()
 	m := manifest(t)
 	m.Format = Format
-	m.Recipients = []string{sha256Hex(nil)}
+	m.Recipients, m.Stanzas = []string{sha256Hex(nil)}, []string{stanzaHybrid}
 	entries := d.files
 	if entries == nil {
 		entries = []zipEntry{{name: "message.txt", body: []byte("texto")}, {name: "files/01", body: bytes.Repeat([]byte("foto"), 1000)}}

@@ -71,6 +71,20 @@ func (r Recipient) String() string { return r.text }
 // Fingerprint is the SHA-256 of the text form, in lower-case hex.
 func (r Recipient) Fingerprint() string { return card.Fingerprint(r.text) }
 
+// Types of the age stanzas that recipients make (https://c2sp.org/age).
+const (
+	stanzaHybrid = "mlkem768x25519"  // of age1pq1…
+	stanzaTag    = "mlkem768p256tag" // of age1tagpq1…
+)
+
+// stanza is the type of the age stanza that the recipient makes.
+func (r Recipient) stanza() string {
+	if strings.HasPrefix(r.text, "age1tagpq1") {
+		return stanzaTag
+	}
+	return stanzaHybrid
+}
+
 // WrapWithLabels implements [age.RecipientWithLabels]. Without it the embedded
 // interface would hide the label "postquantum", and age would no longer refuse
 // to mix the recipient with classical ones.

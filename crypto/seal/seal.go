@@ -64,6 +64,7 @@ type Writer struct {
 	layout     layout // finished entries
 	files      []File
 	recipients []string // fingerprints
+	stanzas    []string // types
 	buf        []byte
 	err        error
 }
@@ -82,7 +83,7 @@ func NewWriter(dst io.Writer, recipients ...Recipient) (*Writer, error) {
 	if len(recipients) > MaxRecipients {
 		return nil, fmt.Errorf("%d recipients are more than %d", len(recipients), MaxRecipients)
 	}
-	var fingerprints []string
+	var fingerprints, stanzas []string
 	seen := make(map[string]bool)
 	keys := make([]age.Recipient, 0, len(recipients))
 	for i, r := range recipients {
@@ -95,17 +96,18 @@ func NewWriter(dst io.Writer, recipients ...Recipient) (*Writer, error) {
 		seen[r.text] = true
 		keys = append(keys, r)
 		fingerprints = append(fingerprints, r.Fingerprint())
+		stanzas = append(stanzas, r.stanza())
 	}
 	sealed, err := age.Encrypt(dst, keys...)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt: %w", err)
 	}
-	return newWriter(sealed, fingerprints), nil
+	return newWriter(sealed, fingerprints, stanzas), nil
 }
 
-func newWriter(sealed io.WriteCloser, fingerprints []string) *Writer {
+func newWriter(sealed io.WriteCloser, fingerprints, stanzas []string) *Writer {
 	plain := &counter{w: sealed}
-	return &Writer{age: sealed, plain: plain, zip: zip.NewWriter(plain), recipients: fingerprints, buf: make([]byte, 64<<10)}
+	return &Writer{age: sealed, plain: plain, zip: zip.NewWriter(plain), recipients: fingerprints, stanzas: stanzas, buf: make([]byte, 64<<10)}
 }
 
 // WriteMessage adds message.txt.
@@ -138,11 +140,11 @@ func (w *Writer) writeFile(f File, body io.Reader) error {
 }
 
 // Close writes manifest.json and the padding and ends the age file. It fills in
-// Format, Recipients and Files of m, and refuses a manifest that [Open] would
+// Format, Recipients, Stanzas and Files of m, and refuses a manifest that [Open] would
 // refuse. It does not close dst.
 func (w *Writer) Close(m Manifest) error {
 	m.Format = Format
-	m.Recipients = w.recipients
+	m.Recipients, m.Stanzas = w.recipients, w.stanzas
 	m.Files = w.files
 	text, err := m.encode()
 	if w.err == nil {

@@ -33,6 +33,7 @@ func TestRoundTrip(t *testing.T) {
 		m := manifest(t)
 		m.Format = Format
 		m.Recipients = []string{other.Fingerprint(), hard.Fingerprint(), r.Fingerprint()}
+		m.Stanzas = []string{stanzaHybrid, stanzaTag, stanzaHybrid}
 		m.Files = report.Manifest.Files
 		if got, want := fmt.Sprintf("%+v", report.Manifest), fmt.Sprintf("%+v", m); got != want {
 			t.Errorf("%s: manifest\n%s, want\n%s", name, got, want)

@@ -75,8 +75,8 @@ func TestCodenameToRecipientVectors(t *testing.T) {
 // The report of docs/formats.md, and its parts.
 const (
 	vectorFile   = "testdata/report.age"
-	vectorSHA256 = "77651f626596c98554d9a2337fd28830f2287d82e3a2d1efcccb40a0a00c6ea4"
-	vectorPlain  = "0114d4024f0ac311d781bbfd88bce3de0c64b43b130344a11b43bad45c2eb1b9"
+	vectorSHA256 = "7da5e377b7e3187fdc7c6750f463b551272dd885465bf1292b9672979f5ab8cc"
+	vectorPlain  = "a90b12dbfc8ac849b90d7f689297b0047bd285905737f7702d6f3619e430026d"
 	vectorRandom = 1 // seed of cryptotest.SetGlobalRandom
 )
 
@@ -139,7 +139,7 @@ func TestVectorOpens(t *testing.T) {
 	}
 	checkReport(t, report, vectorParts)
 	m := vectorManifest(t)
-	m.Format, m.Recipients, m.Files = Format, []string{r.Fingerprint()}, report.Manifest.Files
+	m.Format, m.Recipients, m.Stanzas, m.Files = Format, []string{r.Fingerprint()}, []string{stanzaHybrid}, report.Manifest.Files
 	text, err := fs.ReadFile(report, "manifest.json")
 	if err != nil || !bytes.Equal(text, encodeAnyway(t, m)) {
 		t.Errorf("manifest is\n%s(%v)", text, err)

@@ -1,0 +1,352 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"go.etcd.io/bbolt"
+)
+
+// Problem is one finding of Check.
+type Problem struct {
+	Where string // file, item or row
+	What  string
+	Hint  string
+}
+
+// Damage returns what Open found damaged, a part of what Check would say.
+func (v *Vault) Damage() []Problem { return slices.Clone(v.found) }
+
+// Check proves the vault: bbolt's own check of every file, every row opened, every
+// ciphertext hashed against its row, every item's event queued, every slot and
+// payload owned by a row, no missing or foreign file, no file that others may read.
+//
+// The vault stays in use. While bbolt's check of a file runs (seconds for a full
+// blob file) writing waits; hashing holds nobody up. The error is that of ctx, or
+// ErrUnknown or ErrClosed; damage is no error.
+func (v *Vault) Check(ctx context.Context) ([]Problem, error) {
+	c := &checker{v: v, ctx: ctx, found: slices.Clone(v.found), cases: make(map[ItemID]CaseID), bad: make(map[*blobFile]bool)}
+	for _, step := range []func() error{c.files, c.pages, c.items, c.headers, c.caseRows, c.queued, c.leftovers, c.payloads} {
+		if err := errors.Join(ctx.Err(), v.usable()); err != nil {
+			return c.found, err
+		}
+		if err := step(); err != nil {
+			return c.found, err
+		}
+	}
+	return c.found, nil
+}
+
+type checker struct {
+	v     *Vault
+	ctx   context.Context
+	found []Problem
+	cases map[ItemID]CaseID  // of items that no case has listed yet
+	bad   map[*blobFile]bool // files whose pages are damaged
+}
+
+const (
+	hintBackup = "restore it from a backup"
+	hintMode   = "take away the rights of group and others: chmod go= "
+	hintSweep  = "restart the server: what a crash left is swept at the start"
+)
+
+// problem notes a finding, once.
+func (c *checker) problem(where, what, hint string) {
+	p := Problem{Where: where, What: what, Hint: hint}
+	if !slices.Contains(c.found, p) {
+		c.found = append(c.found, p)
+	}
+}
+
+// files checks names and permissions.
+func (c *checker) files() error {
+	names := []string{".", metaName, slotsName, blobsName}
+	entries, err := os.ReadDir(filepath.Join(c.v.dir, blobsName))
+	if err != nil {
+		c.problem(blobsName, err.Error(), hintBackup)
+	}
+	for _, e := range entries {
+		name := filepath.Join(blobsName, e.Name())
+		names = append(names, name)
+		if n, ok := blobNumber(e.Name()); !ok || c.v.blobs.file(n) == nil {
+			c.problem(name, "not a file of this vault", "move it away")
+		}
+	}
+	for _, name := range names {
+		path := filepath.Join(c.v.dir, name)
+		info, err := os.Lstat(path)
+		switch {
+		case err != nil:
+			c.problem(name, err.Error(), hintBackup)
+		case info.Mode().Perm()&0o077 != 0:
+			c.problem(name, fmt.Sprintf("others may use it (mode %04o)", info.Mode().Perm()), hintMode+path)
+		}
+	}
+	return nil
+}
+
+// pages runs bbolt's check of all files. A file is walked before, where damage
+// is only an error: bbolt's check can panic in goroutines of its own.
+func (c *checker) pages() error {
+	if err := c.whole(metaName, func() *bbolt.DB { return c.v.meta }, walkMeta); err != nil {
+		return err
+	}
+	for _, f := range c.v.blobs.all() {
+		if !f.exists() {
+			continue
+		}
+		sizes := make(map[string]int64)
+		before := len(c.found)
+		err := c.whole(f.name(), func() *bbolt.DB { return f.db }, func(tx *bbolt.Tx) error {
+			return walk(tx, func(item []byte, _ uint32, size int) { sizes[string(item)] += int64(size) })
+		})
+		if err != nil {
+			return err
+		}
+		c.bad[f] = len(c.found) > before
+		for id, size := range sizes {
+			if e, ok := c.v.index.item(itemID([]byte(id))); ok && size != e.Size-int64(e.header) {
+				c.problem("item "+string(e.ID), fmt.Sprintf("its payload is %d bytes long in %s, its row says %d", size, f.name(), e.Size-int64(e.header)), hintBackup)
+			}
+		}
+	}
+	return nil
+}
+
+// whole walks a database and, when that found nothing, runs bbolt's check, while nothing is written.
+// The writer may exchange a file's database, so it is asked for only then.
+func (c *checker) whole(name string, db func() *bbolt.DB, walk func(*bbolt.Tx) error) error {
+	return c.alone(func() {
+		if err := guard(name, func() error { return db().View(walk) }); err != nil {
+			c.problem(name, err.Error(), hintBackup)
+			return
+		}
+		for _, what := range checkPages(db()) {
+			c.problem(name, what, hintBackup)
+		}
+	})
+}
+
+// alone runs fn in the writer's place.
+func (c *checker) alone(fn func()) error {
+	return <-c.v.jobs.submit(&job{priority: bulk, run: fn})
+}
+
+func walkMeta(tx *bbolt.Tx) error {
+	return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+		return b.ForEach(func(_, _ []byte) error { return nil })
+	})
+}
+
+// rowBatch is how many rows are read in one transaction.
+const rowBatch = 256
+
+// each calls row for every row of a bucket, a batch in a transaction, and notes its errors.
+func (c *checker) each(bucket string, row func(tx *bbolt.Tx, key, value []byte) error) error {
+	var next []byte
+	for more := true; more; {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		err := guard(metaName, func() error {
+			return c.v.meta.View(func(tx *bbolt.Tx) error {
+				cur := tx.Bucket([]byte(bucket)).Cursor()
+				key, value := cur.Seek(next)
+				for range rowBatch {
+					if key == nil {
+						break
+					}
+					if err := row(tx, key, value); err != nil {
+						c.problem(rowName(bucket, key), err.Error(), hintRow)
+					}
+					key, value = cur.Next()
+				}
+				next, more = bytes.Clone(key), key != nil
+				return nil
+			})
+		})
+		if errors.Is(err, ErrDamaged) {
+			c.problem(metaName, fmt.Sprintf("rows of %s: %v", bucket, err), hintBackup)
+			return nil
+		}
+		if err != nil {
+			return c.v.readError(err)
+		}
+	}
+	return nil
+}
+
+func (c *checker) items() error {
+	return c.each(itemsBucket, func(tx *bbolt.Tx, key, value []byte) error {
+		r, o, err := c.v.slots.openItem(key, value)
+		if err != nil {
+			return err
+		}
+		c.cases[itemID(key)] = r.Case
+		if o.Tag != eventTag(r, o) {
+			return fmt.Errorf("%w: its tag is not that of its event", ErrDamaged)
+		}
+		if tx.Bucket([]byte(queueBucket)).Get(o.Tag[:]) == nil {
+			return fmt.Errorf("%w: its event is not queued", ErrDamaged)
+		}
+		if tx.Bucket([]byte(headersBucket)).Get(key) == nil {
+			return fmt.Errorf("%w: its header is missing", ErrDamaged)
+		}
+		return nil
+	})
+}
+
+func (c *checker) headers() error {
+	return c.each(headersBucket, func(tx *bbolt.Tx, key, value []byte) error {
+		if tx.Bucket([]byte(itemsBucket)).Get(key) == nil {
+			return fmt.Errorf("%w: a header without an item", ErrDamaged)
+		}
+		_, err := c.v.slots.openHeader(key, value)
+		return err
+	})
+}
+
+func (c *checker) caseRows() error {
+	err := c.each(casesBucket, func(tx *bbolt.Tx, key, value []byte) error {
+		r, err := c.v.slots.openCase(key, value)
+		if err != nil {
+			return err
+		}
+		for _, id := range r.Items {
+			row, ok := id.bytes()
+			if !ok || tx.Bucket([]byte(itemsBucket)).Get(row[:]) == nil {
+				return fmt.Errorf("%w: it lists an item whose row is missing", ErrDamaged)
+			}
+			if c.cases[id] == r.Case {
+				delete(c.cases, id)
+			}
+		}
+		return nil
+	})
+	for id := range c.cases {
+		c.problem("item "+string(id), "no case that can be read lists it", hintRow)
+	}
+	return err
+}
+
+func (c *checker) queued() error {
+	return c.each(queueBucket, func(_ *bbolt.Tx, key, value []byte) error {
+		_, _, err := c.v.slots.openQueued(key, value)
+		return err
+	})
+}
+
+// leftovers compares slots and payloads with the rows, while nothing is written.
+func (c *checker) leftovers() error {
+	return c.alone(func() {
+		err := guard("leftovers", c.compare)
+		if err != nil {
+			c.problem(c.v.dir, err.Error(), hintBackup)
+		}
+	})
+}
+
+func (c *checker) compare() error {
+	rows := map[uint64]bool{c.v.queue.number: true}
+	items := make(map[string]bool)
+	err := c.v.meta.View(func(tx *bbolt.Tx) error {
+		for _, bucket := range []string{casesBucket, itemsBucket, headersBucket, queueBucket} {
+			err := tx.Bucket([]byte(bucket)).ForEach(func(key, value []byte) error {
+				if n, ok := rowSlot(value); ok {
+					rows[n] = true
+				}
+				if bucket == itemsBucket {
+					items[string(key)] = true
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	c.v.draftMu.Lock()
+	defer c.v.draftMu.Unlock()
+	for _, f := range c.v.blobs.all() {
+		if !f.exists() || c.bad[f] {
+			continue
+		}
+		names, err := f.names()
+		if err != nil {
+			c.problem(f.name(), err.Error(), hintBackup)
+		}
+		for _, name := range names {
+			if !items[name] && !c.v.drafts[itemID([]byte(name))] {
+				c.problem(f.name(), "a payload without an item: "+string(itemID([]byte(name))), hintSweep)
+			}
+		}
+	}
+	return c.v.slots.scan(func(n uint64, s slot, err error) {
+		where := fmt.Sprintf("%s, slot %d", slotsName, n)
+		switch {
+		case err != nil:
+			c.problem(where, err.Error(), hintBackup)
+		case !rows[n] && !(s.class == itemSlot && c.v.drafts[itemID(s.owner[:16])]):
+			c.problem(where, "a key without a row", hintSweep)
+		}
+	})
+}
+
+// payloads hashes all ciphertext.
+func (c *checker) payloads() error {
+	c.v.index.mu.RLock()
+	items := make([]entry, 0, len(c.v.index.items))
+	for _, e := range c.v.index.items {
+		items = append(items, e)
+	}
+	c.v.index.mu.RUnlock()
+	missing := make(map[string]int)
+	buffer := make([]byte, valueSize)
+	for _, e := range items {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		if f := c.v.blobs.file(e.blob); f == nil || !f.exists() {
+			missing[filepath.Join(blobsName, blobName(e.blob))]++
+			continue
+		}
+		if err := c.hash(e.Item, buffer); err != nil {
+			if state := c.v.usable(); state != nil {
+				return state
+			}
+			c.problem("item "+string(e.ID), err.Error(), hintBackup)
+		}
+	}
+	for name, n := range missing {
+		c.problem(name, fmt.Sprintf("missing or unreadable, with the payloads of %d items", n), hintBackup)
+	}
+	return nil
+}
+
+func (c *checker) hash(i Item, buffer []byte) error {
+	file, err := c.v.OpenItem(i.ID)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	h := sha256.New()
+	if _, err := io.CopyBuffer(h, io.LimitReader(file, i.Size), buffer); err != nil {
+		return err
+	}
+	if [32]byte(h.Sum(nil)) != i.SHA256 {
+		return fmt.Errorf("%w: its ciphertext has another hash than its row says", ErrDamaged)
+	}
+	return nil
+}

@@ -1,0 +1,336 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"slices"
+	"time"
+
+	"resguardo/vault/translog"
+)
+
+const (
+	maxHeader = 256 << 10 // bytes of an age header
+	// smallTail: a last segment up to this size travels with the commit, a longer
+	// one before it, with the other long ones.
+	smallTail = valueSize
+)
+
+var (
+	errHeader   = fmt.Errorf("no age header of at most %d bytes", maxHeader)
+	errPayload  = errors.New("payload is not that of an age file")
+	errFinished = errors.New("draft is finished")
+)
+
+// Draft receives the ciphertext of one item. It is an io.Writer; Write blocks
+// while 8 MiB wait for the disk. A Draft is for one goroutine, and must end in
+// Commit or Discard.
+type Draft struct {
+	v    *Vault
+	id   [16]byte
+	ref  slotRef
+	file *blobFile
+
+	sum     hash.Hash // of header and payload
+	header  []byte
+	payload int64 // bytes, after the header
+	whole   bool  // the header is complete
+
+	fill, spare *segment
+	sent        uint32     // segments given to the writer
+	pending     chan error // outcome of the segment that the writer has, or nil
+	slotSent    bool       // the writer was given the item's slot
+	caseSlot    *uint64    // the slot of the case, once reserved
+	err         error      // why nothing more is taken
+}
+
+// Create begins an item. It returns ErrFull when there is no room.
+func (v *Vault) Create(ctx context.Context) (*Draft, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := v.Room(); err != nil {
+		return nil, err
+	}
+	d := &Draft{
+		v:     v,
+		ref:   slotRef{number: v.slots.reserve(), key: newKey()},
+		file:  v.blobs.current(),
+		sum:   sha256.New(),
+		fill:  new(segment),
+		spare: new(segment),
+	}
+	rand.Read(d.id[:])
+	v.draftMu.Lock()
+	v.drafts[d.ID()] = true
+	v.draftMu.Unlock()
+	return d, nil
+}
+
+// ID is the id that the item will have.
+func (d *Draft) ID() ItemID { return itemID(d.id[:]) }
+
+// Write takes age ciphertext. After an error, ErrFull for one, the draft can
+// only be discarded.
+func (d *Draft) Write(p []byte) (int, error) {
+	if d.err != nil {
+		return 0, d.err
+	}
+	if d.err = d.v.usable(); d.err != nil {
+		return 0, d.err
+	}
+	d.sum.Write(p)
+	rest := p
+	if !d.whole {
+		rest = d.takeHeader(rest)
+	}
+	for len(rest) > 0 && d.err == nil {
+		n := d.fill.append(rest)
+		d.payload += int64(n)
+		rest = rest[n:]
+		if d.fill.size == segmentSize {
+			d.err = d.send()
+		}
+	}
+	return len(p) - len(rest), d.err
+}
+
+// takeHeader moves bytes to the header, up to the end of the first line that
+// begins with "--- ", and returns the rest.
+func (d *Draft) takeHeader(p []byte) []byte {
+	for len(p) > 0 && !d.whole && d.err == nil {
+		n := bytes.IndexByte(p, '\n') + 1
+		ends := n > 0
+		if !ends {
+			n = len(p)
+		}
+		if len(d.header)+n > maxHeader {
+			d.err = errHeader
+			return p
+		}
+		d.header = append(d.header, p[:n]...)
+		p = p[n:]
+		if ends {
+			line := d.header[bytes.LastIndexByte(d.header[:len(d.header)-1], '\n')+1:]
+			d.whole = bytes.HasPrefix(line, []byte("--- "))
+		}
+	}
+	return p
+}
+
+// send gives the filled segment to the writer, once it has stored the one before.
+func (d *Draft) send() error {
+	if err := d.settle(); err != nil {
+		return err
+	}
+	if err := d.v.Room(); err != nil {
+		return err
+	}
+	d.pending = d.v.jobs.submit(d.job(bulk))
+	d.fill, d.spare = d.spare, d.fill
+	d.fill.reset()
+	return nil
+}
+
+// job is the next one of this draft: the segment in fill, with the slot the first time.
+func (d *Draft) job(p priority) *job {
+	j := &job{draft: d, priority: p}
+	if d.fill.size > 0 {
+		j.segment = d.fill
+		j.segment.number = d.sent
+		d.sent++
+	}
+	if !d.slotSent {
+		d.slotSent = true
+		j.slots = []slotWrite{{number: d.ref.number, slot: slot{class: itemSlot, owner: padOwner(d.id[:]), key: d.ref.key}}}
+	}
+	return j
+}
+
+// settle waits for the segment that the writer has.
+func (d *Draft) settle() error {
+	if d.pending == nil {
+		return nil
+	}
+	err := <-d.pending
+	d.pending = nil
+	return err
+}
+
+// Discard drops the draft. It is safe after Commit, where it does nothing.
+func (d *Draft) Discard() {
+	if errors.Is(d.err, errFinished) {
+		return
+	}
+	d.settle()
+	d.err = errFinished
+	if d.slotSent {
+		<-d.v.jobs.submit(&job{draft: d, priority: bulk, discard: true})
+	} else {
+		d.v.slots.release(d.ref.number)
+		d.v.forget(d.ID())
+	}
+	d.fill, d.spare, d.header = nil, nil, nil
+}
+
+// slotNumbers are the slots that the writer was given, or may have been.
+func (d *Draft) slotNumbers() []uint64 {
+	if d.caseSlot == nil {
+		return []uint64{d.ref.number}
+	}
+	return []uint64{d.ref.number, *d.caseSlot}
+}
+
+// forget takes a draft off the list that Check compares with.
+func (v *Vault) forget(id ItemID) {
+	v.draftMu.Lock()
+	delete(v.drafts, id)
+	v.draftMu.Unlock()
+}
+
+// Submission is what Commit needs to make the first item of a new case.
+type Submission struct {
+	Mailbox    [32]byte // SHA-256 of the mailbox token
+	Case       CaseID
+	Thread     [16]byte
+	Event      translog.Event // E of report 0
+	Expire     translog.Event // E of expire 0
+	Recipient  string         // the source's age recipient
+	Desks      []string
+	Day        string // 2006-01-02, UTC
+	Recipients int    // number of age stanzas
+	Governance uint64
+}
+
+func (s Submission) validate() error {
+	if !s.Case.valid() {
+		return errors.New("case id is not one of NewCaseID")
+	}
+	if day, err := time.Parse(time.DateOnly, s.Day); err != nil || day.Format(time.DateOnly) != s.Day {
+		return errors.New("day is not of the form 2006-01-02")
+	}
+	if s.Recipient == "" || len(s.Desks) == 0 || s.Recipients < 1 {
+		return errors.New("submission without a desk or a recipient")
+	}
+	return nil
+}
+
+// Commit stores the draft as the first item of a new case and queues its event, in one transaction.
+//
+// After a nil error the item survives power loss. ErrFull, ErrExists (mailbox,
+// case or event are there already), ErrClosed and errors about the draft or the
+// submission itself are definite: nothing was stored, and the draft is discarded.
+// ErrUnknown must not be acknowledged. Once the writing has begun, ctx does not
+// end it: its outcome would be unknown.
+func (d *Draft) Commit(ctx context.Context, s Submission) error {
+	if d.err == nil {
+		d.err = d.commit(ctx, s)
+	}
+	err := d.err
+	if err == nil {
+		d.err = errFinished
+		d.v.forget(d.ID())
+		d.fill, d.spare, d.header = nil, nil, nil
+	}
+	d.Discard()
+	return err
+}
+
+func (d *Draft) commit(ctx context.Context, s Submission) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := d.v.usable(); err != nil {
+		return err
+	}
+	if !d.whole {
+		return errHeader
+	}
+	size, ok := plaintextSize(d.payload)
+	if !ok {
+		return errPayload
+	}
+	if err := s.validate(); err != nil {
+		return err
+	}
+	if d.fill.size > smallTail {
+		if err := d.send(); err != nil {
+			return err
+		}
+	}
+	if err := d.settle(); err != nil {
+		return err
+	}
+	j := d.job(small)
+	ref := slotRef{number: d.v.slots.reserve(), key: newKey()}
+	d.caseSlot = &ref.number
+	j.slots = append(j.slots, slotWrite{number: ref.number, slot: slot{class: caseSlot, owner: s.Mailbox, key: ref.key}})
+	j.rows = d.rows(s, size, ref)
+	return <-d.v.jobs.submit(j)
+}
+
+// rows seals what the transaction of the commit will write.
+func (d *Draft) rows(s Submission, size uint64, c slotRef) *rows {
+	opening := translog.Opening{
+		Kind:       translog.Report,
+		Tag:        s.Event.Tag(translog.Report),
+		Thread:     s.Thread,
+		Ciphertext: [32]byte(d.sum.Sum(nil)),
+		SizeClass:  size,
+		Recipients: uint64(s.Recipients),
+		Governance: s.Governance,
+	}
+	item := itemRecord{
+		Case:    s.Case,
+		Day:     s.Day,
+		Desks:   slices.Clone(s.Desks),
+		Size:    int64(len(d.header)) + d.payload,
+		Header:  len(d.header),
+		Blob:    d.file.number,
+		Event:   s.Event[:],
+		Opening: opening.Marshal(),
+	}
+	kase := caseRecord{
+		Case:      s.Case,
+		Thread:    s.Thread[:],
+		Recipient: s.Recipient,
+		Expire:    s.Expire[:],
+		Desks:     item.Desks,
+		Items:     []ItemID{d.ID()},
+	}
+	q := translog.Queue(s.Event, opening)
+	queue := d.v.queue
+	return &rows{
+		mailbox: s.Mailbox,
+		tag:     q.Tag,
+		entry:   newEntry(d.ID(), item, opening),
+		kase:    sealRow(casesBucket, s.Mailbox[:], clearState(c.number), encodeRecord(kase, casePad), c.key),
+		item:    sealRow(itemsBucket, d.id[:], clearState(d.ref.number), encodeRecord(item, itemPad), d.ref.key),
+		header:  sealRow(headersBucket, d.id[:], clearHeader(d.ref.number), d.header, d.ref.key),
+		queued:  sealRow(queueBucket, q.Tag[:], clearQueue(queue.number, q.Commitment), q.Record, queue.key),
+	}
+}
+
+// plaintextSize is the number of plaintext bytes in an age payload: a nonce of 16
+// bytes, then chunks of 64 KiB, each with a tag of 16 bytes, the last one shorter
+// or full (https://c2sp.org/age#payload).
+func plaintextSize(payload int64) (uint64, bool) {
+	const nonce, chunk, tag = 16, 64 << 10, 16
+	n := payload - nonce
+	if n < tag {
+		return 0, false
+	}
+	full, last := n/(chunk+tag), n%(chunk+tag)
+	if last == 0 {
+		return uint64(full * chunk), true
+	}
+	if last < tag || last == tag && full > 0 { // only an empty file has an empty chunk
+		return 0, false
+	}
+	return uint64(full*chunk + last - tag), true
+}

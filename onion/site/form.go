@@ -77,7 +77,7 @@ func (s *Site) formPage(lang string, f *form) formPage {
 	p := formPage{
 		Token:   s.tokens.mint(s.now()),
 		Message: f.message,
-		NoFiles: len(s.uploads) == cap(s.uploads),
+		NoFiles: s.uploads.full(),
 	}
 	share := f.share
 	if !slices.Contains(shares[:], share) {

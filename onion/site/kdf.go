@@ -9,43 +9,33 @@ import (
 
 const (
 	kdfSlots = 2  // derivations at once, of 64 MiB each
-	kdfQueue = 16 // more that may wait
+	kdfQueue = 64 // more that may wait, each with a text in memory
 )
 
 // kdf bounds the memory and the waiting of the codename's key derivation.
 type kdf struct {
 	params codename.Params
-	places chan struct{} // running and waiting
-	slots  chan struct{} // running
+	places *places
 }
 
-func newKDF(p codename.Params) *kdf {
-	return &kdf{
-		params: p,
-		places: make(chan struct{}, kdfSlots+kdfQueue),
-		slots:  make(chan struct{}, kdfSlots),
-	}
+func newKDF(p codename.Params, circuit func(context.Context) (uint32, bool)) *kdf {
+	return &kdf{params: p, places: newPlaces(kdfSlots, kdfQueue, (kdfSlots+kdfQueue)/4, circuit)}
 }
 
 // busy reports whether derive would refuse now.
-func (k *kdf) busy() bool { return len(k.places) == cap(k.places) }
+func (k *kdf) busy() bool { return k.places.full() }
 
 // derive derives the keys of a codename, about 125 ms when nobody waits. It
-// returns errBusy if the queue is full, and ctx's error.
+// returns what places.enter returns.
 func (k *kdf) derive(ctx context.Context, c codename.Codename) (codename.Keys, error) {
-	select {
-	case k.places <- struct{}{}:
-		defer func() { <-k.places }()
-	default:
-		return codename.Keys{}, errBusy
+	leave, err := k.places.enter(ctx)
+	if err != nil {
+		return codename.Keys{}, err
 	}
-	select {
-	case k.slots <- struct{}{}:
-		defer func() { <-k.slots }()
-	case <-ctx.Done():
-		return codename.Keys{}, ctx.Err()
-	}
+	defer leave()
 	keys := c.Derive(k.params)
-	debug.FreeOSMemory() // still in the slot, so that a third block never lives beside two
+	if k.places.alone() {
+		debug.FreeOSMemory() // beside another derivation it would cost as much as the derivation
+	}
 	return keys, nil
 }

@@ -2,6 +2,7 @@ package site
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -246,7 +247,7 @@ func TestFileOverLimit(t *testing.T) {
 		w.refused(send(1<<20, chunked), http.StatusRequestEntityTooLarge, "file_large", "sigue aquí")
 		w.refused(send(1500<<10, chunked), http.StatusRequestEntityTooLarge, "file_large", "sigue aquí")
 	}
-	if len(w.site.uploads) != 0 {
+	if w.site.uploads.taken != 0 {
 		t.Error("a place for uploads is lost")
 	}
 	codenameIn(t, send(1000<<10, true))
@@ -294,19 +295,40 @@ func TestFaultsAreRefused(t *testing.T) {
 	t.Run("uploads busy", func(t *testing.T) {
 		w := newWorld(t, func(c *Config) { c.MaxUploads = 1 })
 		parts := report(w)
-		w.site.uploads <- struct{}{}
+		var leave []func()
+		for range 1 + uploadQueue {
+			l, _ := w.site.uploads.take(t.Context())
+			leave = append(leave, l)
+		}
 		w.refused(w.send("es", parts...), http.StatusServiceUnavailable, "busy", "sigue aquí")
 		if form := w.get("/es/report?desk=norte"); strings.Contains(form.body, `type="file"`) || !strings.Contains(form.body, w.sentence("es", "form.no_files")) {
 			t.Error("the form offers files while every place is taken")
 		}
-		<-w.site.uploads
+		for _, l := range leave {
+			l()
+		}
 		codenameIn(t, w.send("es", parts...)) // the refused send freed its form
+	})
+	t.Run("circuit's share of uploads taken", func(t *testing.T) {
+		circuit := uint32(7)
+		w := newWorld(t, func(c *Config) {
+			c.MaxUploads = 8
+			c.Circuit = func(context.Context) (uint32, bool) { return circuit, true }
+		})
+		parts := report(w)
+		for range 2 {
+			w.site.uploads.take(t.Context())
+		}
+		w.refused(w.send("es", parts...), http.StatusServiceUnavailable, "busy", "sigue aquí")
+		codenameIn(t, w.send("es", field("token", w.token("es")), field("desk", "norte"), field("message", "text alone passes")))
+		circuit = 8
+		codenameIn(t, w.send("es", parts...))
 	})
 	t.Run("derivation busy", func(t *testing.T) {
 		w := newWorld(t)
 		parts := report(w)
-		for range cap(w.site.kdf.places) {
-			w.site.kdf.places <- struct{}{}
+		for range kdfSlots + kdfQueue {
+			w.site.kdf.places.take(t.Context())
 		}
 		w.refused(w.send("es", parts...), http.StatusServiceUnavailable, "busy", "sigue aquí")
 		for _, r := range []response{w.get("/es/report"), w.get("/es/report?desk=norte"), w.postForm("/es/report", url.Values{"desk": {"norte"}})} {

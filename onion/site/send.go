@@ -48,7 +48,7 @@ type sending struct {
 	parts    *parts
 	token    token
 	claimed  bool
-	uploads  bool // holds one of the places for uploads
+	upload   func() // gives back the place for uploads, if it has one
 	codename codename.Codename
 	intake   *intake
 }
@@ -150,17 +150,16 @@ func (s *Site) draw(k token, lang string) codename.Codename {
 
 // file is called for each file that was chosen.
 func (x *sending) file(name, typ string, body *fileBody) error {
+	if x.upload == nil {
+		leave, err := x.site.uploads.enter(x.ctx)
+		if err != nil {
+			return err
+		}
+		x.upload = leave
+	}
 	if x.intake == nil {
 		if err := x.accept(); err != nil {
 			return err
-		}
-	}
-	if !x.uploads {
-		select {
-		case x.site.uploads <- struct{}{}:
-			x.uploads = true
-		default:
-			return errBusy
 		}
 	}
 	return x.intake.file(name, typ, body)
@@ -190,8 +189,8 @@ func (x *sending) end() {
 	if x.claimed {
 		x.site.tokens.release(x.token)
 	}
-	if x.uploads {
-		<-x.site.uploads
+	if x.upload != nil {
+		x.upload()
 	}
 }
 

@@ -19,6 +19,7 @@
 package site
 
 import (
+	"context"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -52,6 +53,12 @@ type Config struct {
 	Hotline       string // may be empty
 	OtherWays     []Way  // other ways to report
 	LeaveTo       string // where the neutral page goes on to; default https://www.wikipedia.org/
+
+	// Circuit tells the circuit of a request from its context: one circuit gets
+	// at most a quarter of the slots for uploads and of the places for key derivations. nil,
+	// or ok false, means that requests have no circuit. The number is never
+	// logged or stored.
+	Circuit func(context.Context) (id uint32, ok bool)
 }
 
 // Way is another way to report, in a sentence.
@@ -72,7 +79,7 @@ type Site struct {
 	engine    *gin.Engine
 	tokens    *tokens
 	kdf       *kdf
-	uploads   chan struct{} // one element for each upload of files under way
+	uploads   *places // for uploads of files
 	words     map[string]*codename.List
 	locales   *locales
 	templates map[string]*template.Template
@@ -94,8 +101,8 @@ func New(c Config, v *vault.Vault, desks func() []Desk) (*Site, error) {
 		vault:   v,
 		desks:   desks,
 		tokens:  newTokens(),
-		kdf:     newKDF(c.Params),
-		uploads: make(chan struct{}, c.MaxUploads),
+		kdf:     newKDF(c.Params, c.Circuit),
+		uploads: newPlaces(c.MaxUploads, uploadQueue, c.MaxUploads/4, c.Circuit),
 		words:   map[string]*codename.List{},
 		now:     time.Now,
 	}

@@ -127,10 +127,14 @@ func TestDerivationQueue(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		k := newKDF(codename.Params{Time: 1, Memory: 8, Threads: 1})
+		k := newKDF(codename.Params{Time: 1, Memory: 8, Threads: 1}, nil)
+		var leave []func()
 		for range kdfSlots {
-			k.places <- struct{}{}
-			k.slots <- struct{}{}
+			l, err := k.places.enter(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			leave = append(leave, l)
 		}
 		errs := make(chan error, kdfQueue)
 		for range kdfQueue {
@@ -146,9 +150,8 @@ func TestDerivationQueue(t *testing.T) {
 		if _, err := k.derive(t.Context(), list.Draw([32]byte{})); err != errBusy {
 			t.Errorf("one more: %v", err)
 		}
-		for range kdfSlots {
-			<-k.slots
-			<-k.places
+		for _, l := range leave {
+			l()
 		}
 		for range kdfQueue {
 			if err := <-errs; err != nil {
@@ -157,12 +160,12 @@ func TestDerivationQueue(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		k.slots <- struct{}{}
-		k.slots <- struct{}{}
+		k.places.slots <- struct{}{}
+		k.places.slots <- struct{}{}
 		if _, err := k.derive(ctx, list.Draw([32]byte{})); !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled: %v", err)
 		}
-		if k.busy() || len(k.places) != 0 {
+		if k.busy() || k.places.taken != 0 {
 			t.Error("a place is lost")
 		}
 	})

@@ -16,14 +16,16 @@ import (
 // catalogue: none missing, none left over, and the same number of verbs.
 func TestEveryTextHasSpanish(t *testing.T) {
 	used := map[string]string{usage: "main.go"} // text -> where
-	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
-			return err
+	for _, dir := range []string{".", "../internal/say"} {
+		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			return textsOf(t, path, used)
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return textsOf(t, path, used)
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	spanish := spanish()
 	for text, where := range used {

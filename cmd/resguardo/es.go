@@ -78,28 +78,55 @@ func spanish() map[string]string {
 
 		// The vault and the way to it.
 		"which vault?": "¿qué bóveda?",
-		"give -server URL once; fetch remembers it":                                                        "da -server URL una vez; fetch la recuerda",
-		"-every %s is less than a minute":                                                                  "-every %s es menos de un minuto",
-		"-every 1h fetches every hour":                                                                     "-every 1h trae lo nuevo cada hora",
-		"-tor-include needs a tor of our own, which this version does not start":                           "-tor-include necesita un tor propio, y esta versión no lo inicia",
-		"give -socks IP:PORT":                                                                              "usa -socks IP:PUERTO",
-		"-socks %s is not IP:PORT":                                                                         "-socks %s no es IP:PUERTO",
-		"Tor Browser listens at 127.0.0.1:9150, the tor service at 127.0.0.1:9050":                         "el Navegador Tor escucha en 127.0.0.1:9150, el servicio tor en 127.0.0.1:9050",
-		"%s is not the address of a vault":                                                                 "%s no es la dirección de una bóveda",
-		"it looks like http://….onion":                                                                     "se ve así: http://….onion",
-		"%s is reached through Tor only, and this version starts no tor of its own":                        "a %s se llega solo por Tor, y esta versión no inicia un tor propio",
-		"start Tor Browser and give -socks 127.0.0.1:9150, or the tor service and -socks 127.0.0.1:9050":   "abre el Navegador Tor y usa -socks 127.0.0.1:9150, o el servicio tor y -socks 127.0.0.1:9050",
-		"no answer from %s: %s":                                                                            "no hay respuesta de %s: %s",
-		"check that Tor runs and that the address is right; the next fetch goes on where this one stopped": "revisa que Tor esté abierto y que la dirección sea correcta; el próximo fetch sigue donde este se quedó",
-		"the vault at %s does not let this card in":                                                        "la bóveda en %s no deja entrar a esta tarjeta",
-		"ask the operator whether the card is added, or was revoked, and whether the address is right":     "pregunta a quien opera la bóveda si la tarjeta está dada de alta o fue revocada, y si la dirección es correcta",
-		"the vault says that %s is not its address":                                                        "la bóveda dice que %s no es su dirección",
-		"ask the operator for the reviewers' address":                                                      "pide a quien opera la bóveda la dirección para personas revisoras",
-		"the vault at %s answers with status %s":                                                           "la bóveda en %s responde con el código %s",
-		"try again later; if it stays, tell the operator":                                                  "inténtalo más tarde; si sigue igual, avisa a quien opera la bóveda",
-		"the vault at %s calls itself %s, but yours is %s":                                                 "la bóveda en %s dice llamarse %s, pero la tuya es %s",
-		"nothing was signed; ask the operator by another way before you go on":                             "no se firmó nada; pregunta por otro medio a quien opera la bóveda antes de seguir",
-		"this folder now belongs to the vault %s; compare this name with what the operator told you":       "desde ahora esta carpeta es de la bóveda %s; compara este nombre con el que te dijo quien la opera",
+		"give -server URL once; fetch remembers it":                                                   "da -server URL una vez; fetch la recuerda",
+		"-every %s is less than a minute":                                                             "-every %s es menos de un minuto",
+		"-every 1h fetches every hour":                                                                "-every 1h trae lo nuevo cada hora",
+		"-socks and -tor-include exclude each other":                                                  "-socks y -tor-include no van juntos",
+		"-tor-include is for the tor that resguardo starts, -socks is for one that runs already":      "-tor-include es para el tor que inicia resguardo, -socks es para uno que ya está abierto",
+		"-socks %s is neither IP:PORT nor auto":                                                       "-socks %s no es IP:PUERTO ni auto",
+		"Tor Browser listens at 127.0.0.1:9150, the tor service at 127.0.0.1:9050; auto tries both":   "el Navegador Tor escucha en 127.0.0.1:9150, el servicio tor en 127.0.0.1:9050; auto prueba los dos",
+		"%s is no onion address: a character is wrong or missing":                                     "%s no es una dirección onion: falta una letra o hay una equivocada",
+		"copy the whole address that the operator gave you: 56 letters and digits, then .onion":       "copia completa la dirección que te dio quien opera la bóveda: 56 letras y números, y luego .onion",
+		"%s is on the open network, where resguardo never goes":                                       "%s está en la red abierta, y resguardo nunca sale ahí",
+		"a vault for reviewers is an onion service: ask the operator for its address, http://….onion": "para las personas revisoras la bóveda es un servicio onion: pide su dirección, http://….onion, a quien la opera",
+		"check that the address is right; the next fetch goes on where this one stopped":              "revisa que la dirección sea correcta; el próximo fetch sigue donde este se quedó",
+		"interrupted":                               "interrumpido",
+		"%s is not the address of a vault":          "%s no es la dirección de una bóveda",
+		"it looks like http://….onion":              "se ve así: http://….onion",
+		"no answer from %s: %s":                     "no hay respuesta de %s: %s",
+		"the vault at %s does not let this card in": "la bóveda en %s no deja entrar a esta tarjeta",
+		"ask the operator whether the card is added, or was revoked, and whether the address is right": "pregunta a quien opera la bóveda si la tarjeta está dada de alta o fue revocada, y si la dirección es correcta",
+		"the vault says that %s is not its address":                                                    "la bóveda dice que %s no es su dirección",
+		"ask the operator for the reviewers' address":                                                  "pide a quien opera la bóveda la dirección para personas revisoras",
+		"the vault at %s answers with status %s":                                                       "la bóveda en %s responde con el código %s",
+		"try again later; if it stays, tell the operator":                                              "inténtalo más tarde; si sigue igual, avisa a quien opera la bóveda",
+		"the vault at %s calls itself %s, but yours is %s":                                             "la bóveda en %s dice llamarse %s, pero la tuya es %s",
+		"nothing was signed; ask the operator by another way before you go on":                         "no se firmó nada; pregunta por otro medio a quien opera la bóveda antes de seguir",
+		"this folder now belongs to the vault %s; compare this name with what the operator told you":   "desde ahora esta carpeta es de la bóveda %s; compara este nombre con el que te dijo quien la opera",
+
+		// Tor.
+		"there is no tor program on this computer":                                            "en esta computadora no hay ningún programa tor",
+		"install tor (on Debian: apt install tor), or start Tor Browser and give -socks auto": "instala tor (en Debian: apt install tor), o abre el Navegador Tor y usa -socks auto",
+		"this computer's tor is older than 0.4.9.11; its defences may not hold":               "el tor de esta computadora es anterior a 0.4.9.11; quizá sus defensas no basten",
+		"install a newer one":                                          "instala uno más nuevo",
+		"tor refuses its configuration: %s":                            "tor rechaza su configuración: %s",
+		"correct the file that -tor-include names":                     "corrige el archivo que indica -tor-include",
+		"tor does not start: %s":                                       "tor no inicia: %s",
+		"the Tor network was not reached; tor came to %s and says: %s": "no se llegó a la red Tor; tor avanzó hasta %s y dice: %s",
+		"the Tor network was not reached; tor came to %s":              "no se llegó a la red Tor; tor avanzó hasta %s",
+		"check the connection and the clock of this computer; where Tor is blocked, put the lines of a bridge into a file and give -tor-include FILE": "revisa la conexión y el reloj de esta computadora; donde Tor esté bloqueado, escribe las líneas de un puente en un archivo y usa -tor-include ARCHIVO",
+		"no tor found at %s": "no hay ningún tor en %s",
+		"no tor found, neither at 127.0.0.1:9050 nor at 127.0.0.1:9150":                                                    "no hay ningún tor, ni en 127.0.0.1:9050 ni en 127.0.0.1:9150",
+		"start Tor Browser and leave it open, or start the tor service; without -socks, resguardo starts a tor of its own": "abre el Navegador Tor y déjalo abierto, o inicia el servicio tor; sin -socks, resguardo inicia su propio tor",
+		"going through the tor at %s":    "se usa el tor en %s",
+		"no onion service answers at %s": "ningún servicio onion responde en %s",
+		"the vault is down, or the address is wrong; try again later, and if it stays, ask the operator": "la bóveda está apagada o la dirección está mal; inténtalo más tarde y, si sigue igual, pregunta a quien la opera",
+		"your card is not, or no longer, added at the vault %s":                                          "tu tarjeta no está, o ya no está, dada de alta en la bóveda %s",
+		"the tor at %s lacks your key to %s, or your card is not, or no longer, added there":             "el tor en %s no tiene tu llave para %s, o tu tarjeta no está, o ya no está, dada de alta ahí",
+		"the tor at %s does not reach %s: %s":                                                            "el tor en %s no llega a %s: %s",
+		"tor does not reach %s: %s":                                                                      "tor no llega a %s: %s",
+		"the next fetch goes on where this one stopped":                                                  "el próximo fetch sigue donde este se quedó",
+		"give that tor your key: copy %s into the folder that ClientOnionAuthDir names in its torrc and reload it; or open %s in Tor Browser and, when it asks for the key, paste what stands after x25519: in that file": "dale tu llave a ese tor: copia %s a la carpeta que ClientOnionAuthDir indica en su torrc y recárgalo; o abre %s en el Navegador Tor y, cuando pida la llave, pega lo que está después de x25519: en ese archivo",
 
 		// What no honest vault sends.
 		"the server at %s sends what no vault sends: %s":                                    "el servidor en %s envía lo que ninguna bóveda envía: %s",
@@ -205,33 +232,36 @@ func spanish() map[string]string {
 // spanishErrors maps errors of the system and of the list's items.
 func spanishErrors() map[string]string {
 	return map[string]string{
-		"permission denied":         "permiso denegado",
-		"no such file or directory": "no existe el archivo o la carpeta",
-		"not a directory":           "no es una carpeta",
-		"is a directory":            "es una carpeta",
-		"file exists":               "ya existe",
-		"no space left on device":   "no queda espacio en el disco",
-		"disk quota exceeded":       "se acabó la cuota de disco",
-		"read-only file system":     "el sistema de archivos es de solo lectura",
-		"input/output error":        "error del disco",
-		"connection refused":        "nada escucha ahí",
-		"connection reset by peer":  "se cortó la conexión",
-		"unexpected EOF":            "se cortó la conexión",
-		"EOF":                       "se cortó la conexión",
-		"malformed id":              "clave mal formada",
-		"malformed case":            "caso mal formado",
-		"unknown kind":              "tipo desconocido",
-		"number out of range":       "número fuera de lugar",
-		"size out of range":         "tamaño imposible",
-		"malformed hash":            "hash mal formado",
-		"malformed day":             "día mal formado",
-		"malformed desk":            "equipo mal formado",
+		"permission denied":                          "permiso denegado",
+		"no such file or directory":                  "no existe el archivo o la carpeta",
+		"not a directory":                            "no es una carpeta",
+		"is a directory":                             "es una carpeta",
+		"file exists":                                "ya existe",
+		"no space left on device":                    "no queda espacio en el disco",
+		"disk quota exceeded":                        "se acabó la cuota de disco",
+		"read-only file system":                      "el sistema de archivos es de solo lectura",
+		"input/output error":                         "error del disco",
+		"connection refused":                         "nada escucha ahí",
+		"connection reset by peer":                   "se cortó la conexión",
+		"unexpected EOF":                             "se cortó la conexión",
+		"EOF":                                        "se cortó la conexión",
+		"unknown error general SOCKS server failure": "no llegó, y no dice por qué",
+		"unknown error host unreachable":             "no hay camino",
+		"unknown error connection refused":           "nada escucha ahí",
+		"malformed id":                               "clave mal formada",
+		"malformed case":                             "caso mal formado",
+		"unknown kind":                               "tipo desconocido",
+		"number out of range":                        "número fuera de lugar",
+		"size out of range":                          "tamaño imposible",
+		"malformed hash":                             "hash mal formado",
+		"malformed day":                              "día mal formado",
+		"malformed desk":                             "equipo mal formado",
 	}
 }
 
 const usageES = `Uso:
   resguardo keygen -dir DIR -name APODO [-role auditor] [-passphrase-file ARCHIVO | -no-passphrase]
-  resguardo fetch  -dir DIR [-server URL] [-socks IP:PUERTO] [-passphrase-file ARCHIVO] [-every 1h] [-json]
+  resguardo fetch  -dir DIR [-server URL] [-socks IP:PUERTO|auto | -tor-include ARCHIVO] [-passphrase-file ARCHIVO] [-every 1h] [-json]
   resguardo list   -dir DIR [-json]
   resguardo open   -dir DIR [-passphrase-file ARCHIVO] CASO
   resguardo export -dir DIR [-passphrase-file ARCHIVO] -to DIR CASO
@@ -239,10 +269,12 @@ const usageES = `Uso:
   resguardo -version
 
 keygen hace tus llaves en DIR; entrega DIR/card.txt a quien opera la bóveda.
-fetch trae a DIR los reportes cerrados nuevos, por Tor (una IP de esta misma
-máquina se marca directamente). list numera los casos; CASO es uno de esos
-números o la clave del caso. open muestra un caso. export escribe su texto sin
-cifrar y sus archivos en una carpeta nueva. forget quita la copia de DIR.
+fetch trae a DIR los reportes cerrados nuevos, por Tor: inicia su propio tor, con
+las líneas de torrc de -tor-include, o va por el que escucha en -socks (auto: el
+puerto 9050, luego el 9150). Solo una IP de esta misma máquina se marca
+directamente. list numera los casos; CASO es uno de esos números o la clave del
+caso. open muestra un caso. export escribe su texto sin cifrar y sus archivos en
+una carpeta nueva. forget quita la copia de DIR.
 
 Nunca se ejecuta ni se desempaca nada de lo que lleva un reporte. Quien abre un
 archivo exportado en una computadora común la puede infectar: lee la guía.
@@ -251,7 +283,7 @@ Código de salida: 0 bien, 1 falla o alarma, 2 uso incorrecto.
 
 Ejemplo:
   resguardo keygen -dir ~/revisora -name ana
-  resguardo fetch -dir ~/revisora -server http://….onion -socks 127.0.0.1:9150
+  resguardo fetch -dir ~/revisora -server http://….onion
   resguardo list -dir ~/revisora
   resguardo open -dir ~/revisora 1
 `

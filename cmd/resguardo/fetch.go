@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,6 +26,7 @@ const attempts = 5
 type fetcher struct {
 	*program
 	folder *folder.Folder
+	way    *way
 	client *api.Client
 	keys   folder.Keys
 	card   card.Card
@@ -32,23 +34,41 @@ type fetcher struct {
 	alarms int // failures that were printed
 }
 
+// fetchFlags is the command line of fetch.
+type fetchFlags struct {
+	*flags
+	server, socks, include, passphraseFile string
+
+	every  time.Duration
+	asJSON bool
+}
+
+func parseFetch(args []string) (*fetchFlags, error) {
+	f := &fetchFlags{flags: newFlags("fetch")}
+	f.StringVar(&f.server, "server", "", "")
+	f.StringVar(&f.socks, "socks", "", "")
+	f.StringVar(&f.include, "tor-include", "", "")
+	f.StringVar(&f.passphraseFile, "passphrase-file", "", "")
+	f.DurationVar(&f.every, "every", 0, "")
+	f.BoolVar(&f.asJSON, "json", false, "")
+	if err := f.parse(args, 0); err != nil {
+		return nil, err
+	}
+	if f.given("every") && f.every < time.Minute {
+		return nil, misuse(say.T("-every %s is less than a minute", f.every), say.T("-every 1h fetches every hour"))
+	}
+	if f.socks != "" && f.include != "" {
+		return nil, misuse(say.T("-socks and -tor-include exclude each other"),
+			say.T("-tor-include is for the tor that resguardo starts, -socks is for one that runs already"))
+	}
+	return f, nil
+}
+
 // fetch brings every item of the card's desks that the folder does not hold.
 func (p *program) fetch(ctx context.Context, args []string) error {
-	f := newFlags("fetch")
-	server := f.String("server", "", "")
-	socks := f.String("socks", "", "")
-	include := f.String("tor-include", "", "")
-	every := f.Duration("every", 0, "")
-	file := f.String("passphrase-file", "", "")
-	asJSON := f.Bool("json", false, "")
-	if err := f.parse(args, 0); err != nil {
+	f, err := parseFetch(args)
+	if err != nil {
 		return err
-	}
-	if f.given("every") && *every < time.Minute {
-		return misuse(say.T("-every %s is less than a minute", every), say.T("-every 1h fetches every hour"))
-	}
-	if *include != "" {
-		return misuse(say.T("-tor-include needs a tor of our own, which this version does not start"), say.T("give -socks IP:PORT"))
 	}
 	dir, err := folder.Open(f.dir)
 	if err != nil {
@@ -60,31 +80,50 @@ func (p *program) fetch(ctx context.Context, args []string) error {
 		return err
 	}
 	defer unlock()
-	r := &fetcher{program: p, folder: dir, json: *asJSON}
-	if r.keys, err = dir.Keys(p.passphrase(*file)); err != nil {
-		return err
-	}
-	if r.card, err = dir.Card(r.keys); err != nil {
-		return err
-	}
-	known, err := dir.Server()
+	r, err := p.newFetcher(dir, f)
 	if err != nil {
 		return err
 	}
-	if *server == "" {
-		*server = known.URL
-	}
-	if *server == "" {
-		return misuse(say.T("which vault?"), say.T("give -server URL once; fetch remembers it"))
-	}
-	if r.client, err = api.New(*server, *socks); err != nil {
-		return err
-	}
-	defer r.client.Close()
-	if *every == 0 {
+	defer r.close()
+	if f.every == 0 {
 		return r.once(ctx)
 	}
-	return r.repeat(ctx, *every)
+	return r.repeat(ctx, f.every)
+}
+
+// newFetcher reads the keys and chooses the way to the vault. The caller must
+// close the fetcher.
+func (p *program) newFetcher(dir *folder.Folder, f *fetchFlags) (*fetcher, error) {
+	r := &fetcher{program: p, folder: dir, json: f.asJSON}
+	var err error
+	if r.keys, err = dir.Keys(p.passphrase(f.passphraseFile)); err != nil {
+		return nil, err
+	}
+	if r.card, err = dir.Card(r.keys); err != nil {
+		return nil, err
+	}
+	known, err := dir.Server()
+	if err != nil {
+		return nil, err
+	}
+	url := cmp.Or(f.server, known.URL)
+	if url == "" {
+		return nil, misuse(say.T("which vault?"), say.T("give -server URL once; fetch remembers it"))
+	}
+	server, err := api.ParseServer(url)
+	if err != nil {
+		return nil, err
+	}
+	if r.way, err = p.newWay(server, dir, r.keys, f.socks, f.include); err != nil {
+		return nil, err
+	}
+	r.client = api.New(server, r.way.DialContext)
+	return r, nil
+}
+
+func (r *fetcher) close() {
+	r.client.Close()
+	r.way.close()
 }
 
 // repeat fetches until ctx ends. A failed pass is told and does not end it.
@@ -105,9 +144,20 @@ func (r *fetcher) repeat(ctx context.Context, every time.Duration) error {
 	}
 }
 
-// once does one pass: login, list, downloads.
+// once does one pass. Between passes no connection is held to the vault.
 func (r *fetcher) once(ctx context.Context) error {
+	defer r.client.Close()
+	err := r.pass(ctx)
+	r.way.again(err)
+	return err
+}
+
+// pass makes sure of the way, then does login, list and downloads.
+func (r *fetcher) pass(ctx context.Context) error {
 	r.alarms = 0
+	if err := r.way.open(ctx); err != nil {
+		return err
+	}
 	if err := r.login(ctx); err != nil {
 		return err
 	}
@@ -295,7 +345,10 @@ type download struct {
 func (d *download) complete(ctx context.Context) error {
 	for idle := 0; d.have != d.record.Size; {
 		before := d.have
-		err := d.read(ctx)
+		err := d.way.open(ctx)
+		if err == nil {
+			err = d.read(ctx)
+		}
 		switch {
 		case err == nil:
 			continue

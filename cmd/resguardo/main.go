@@ -31,7 +31,7 @@ const (
 
 const usage = `Usage:
   resguardo keygen -dir DIR -name NICKNAME [-role auditor] [-passphrase-file FILE | -no-passphrase]
-  resguardo fetch  -dir DIR [-server URL] [-socks IP:PORT] [-passphrase-file FILE] [-every 1h] [-json]
+  resguardo fetch  -dir DIR [-server URL] [-socks IP:PORT|auto | -tor-include FILE] [-passphrase-file FILE] [-every 1h] [-json]
   resguardo list   -dir DIR [-json]
   resguardo open   -dir DIR [-passphrase-file FILE] CASE
   resguardo export -dir DIR [-passphrase-file FILE] -to DIR CASE
@@ -39,10 +39,11 @@ const usage = `Usage:
   resguardo -version
 
 keygen makes your keys in DIR; give DIR/card.txt to the operator. fetch brings
-new sealed reports through Tor (a loopback IP is dialled directly) into DIR.
-list numbers the cases; CASE is such a number or a case id. open shows a case.
-export writes its clear text and files into a new folder. forget removes the
-copy in DIR.
+new sealed reports through Tor into DIR: it starts a tor of its own, with the
+torrc lines of -tor-include, or goes through the one at -socks (auto: port 9050,
+then 9150). Only a loopback IP is dialled directly. list numbers the cases; CASE
+is such a number or a case id. open shows a case. export writes its clear text
+and files into a new folder. forget removes the copy in DIR.
 
 Nothing that a report contains is ever run or unpacked. Whoever opens an
 exported file on a normal computer can infect it: see the reviewer's guide.
@@ -51,7 +52,7 @@ Exit status: 0 success, 1 failure or alarm, 2 usage.
 
 Example:
   resguardo keygen -dir ~/reviewer -name ana
-  resguardo fetch -dir ~/reviewer -server http://….onion -socks 127.0.0.1:9150
+  resguardo fetch -dir ~/reviewer -server http://….onion
   resguardo list -dir ~/reviewer
   resguardo open -dir ~/reviewer 1
 `
@@ -62,6 +63,10 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 type program struct {
 	*say.Printer
 	in io.Reader
+}
+
+func newProgram(in io.Reader, out, errs io.Writer) *program {
+	return &program{say.New("resguardo", say.Language(os.Getenv), catalogue(), out, errs), in}
 }
 
 // A command parses its arguments and works until ctx ends.
@@ -80,7 +85,7 @@ func commands() map[string]command {
 
 // run is the whole program; it returns the exit code.
 func run(args []string, in io.Reader, out, errs io.Writer) int {
-	p := &program{say.New("resguardo", say.Language(os.Getenv), catalogue(), out, errs), in}
+	p := newProgram(in, out, errs)
 	if len(args) == 1 && (args[0] == "-version" || args[0] == "--version") {
 		fmt.Fprintf(out, "resguardo %s (%s)\n", version, runtime.Version())
 		return exitOK
@@ -112,6 +117,9 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 		p.Fail(misuse.error)
 		return exitUsage
 	case errors.Is(err, errAlarmed):
+		return exitFail
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		p.Fail(say.Fail(say.T("interrupted"), say.Text{}))
 		return exitFail
 	}
 	p.Fail(told(err))

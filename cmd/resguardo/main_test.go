@@ -24,6 +24,7 @@ import (
 	"resguardo/crypto/card"
 	"resguardo/crypto/seal"
 	"resguardo/onion/review"
+	"resguardo/onion/tornet"
 	"resguardo/vault"
 	"resguardo/vault/translog"
 )
@@ -48,13 +49,40 @@ func (m withAge) Run() int {
 		return 1
 	}
 	os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	defer shared.Close()
 	return m.M.Run()
 }
 
+// shared is the private Tor network of this test run.
+var shared tornet.Shared
+
 // TestStories tells what reviewers do, against the real vault and API.
-func TestStories(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+func TestStories(t *testing.T) { testscript.Run(t, stories("testdata")) }
+
+// TestTorStories tells it over a private Tor network.
+func TestTorStories(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a Tor network")
+	}
+	network := shared.Network(t)
+	p := stories("testdata/tor")
+	setup := p.Setup
+	p.Setup = func(e *testscript.Env) error {
+		e.Setenv("TORNET", network.Include())
+		return setup(e)
+	}
+	for name, c := range torCommands(network) {
+		p.Cmds[name] = func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(c(houseOf(ts), ts, args)) }
+	}
+	testscript.Run(t, p)
+}
+
+// storyCommand is something that others than the reviewer do in a story.
+type storyCommand func(h *house, ts *testscript.TestScript, args []string) error
+
+func stories(dir string) testscript.Params {
+	p := testscript.Params{
+		Dir: dir,
 		Setup: func(e *testscript.Env) error {
 			h := &house{dir: filepath.Join(e.WorkDir, ".vault"), members: map[string]review.Member{}}
 			e.Values["house"] = h
@@ -62,14 +90,14 @@ func TestStories(t *testing.T) {
 			e.Setenv("LANG", "C")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"vault":  func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(houseOf(ts).open(ts, args)) },
-			"member": func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(houseOf(ts).member(ts, args)) },
-			"revoke": func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(houseOf(ts).revoke(ts, args)) },
-			"report": func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(houseOf(ts).report(ts, args)) },
-			"mode":   mode,
-		},
-	})
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mode": mode},
+	}
+	for name, c := range map[string]storyCommand{
+		"vault": (*house).open, "member": (*house).member, "revoke": (*house).revoke, "report": (*house).report,
+	} {
+		p.Cmds[name] = func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(c(houseOf(ts), ts, args)) }
+	}
+	return p
 }
 
 func houseOf(ts *testscript.TestScript) *house { return ts.Value("house").(*house) }
@@ -79,13 +107,18 @@ type house struct {
 	dir    string
 	origin string
 	vault  *vault.Vault
-	server *httptest.Server
+	server *httptest.Server // on loopback
+	door   *door            // on Tor; nil unless published
 
 	mu      sync.Mutex
 	members map[string]review.Member
 }
 
 func (h *house) close() {
+	if h.door != nil {
+		h.door.close()
+		h.door = nil
+	}
 	if h.server != nil {
 		h.server.Close()
 		h.vault.Close()
@@ -98,10 +131,19 @@ func (h *house) open(ts *testscript.TestScript, args []string) error {
 	if err := os.RemoveAll(h.dir); err != nil {
 		return err
 	}
+	if err := h.start(args[0]); err != nil {
+		return err
+	}
+	ts.Setenv("SERVER", h.server.URL)
+	return nil
+}
+
+// start makes a vault and serves it on loopback.
+func (h *house) start(origin string) error {
 	if err := os.MkdirAll(h.dir, 0o700); err != nil {
 		return err
 	}
-	h.origin = args[0]
+	h.origin = origin
 	err := vault.Init(h.dir, vault.Genesis{Origin: h.origin, Epoch: 6 * time.Hour, Slots: 16, Time: 1, Memory: 8, Threads: 1})
 	if err != nil {
 		return err
@@ -116,7 +158,6 @@ func (h *house) open(ts *testscript.TestScript, args []string) error {
 	api := review.New(review.Config{Origin: h.origin, Hosts: []string{l.Addr().String()}}, h.vault, h.inForce)
 	h.server = &httptest.Server{Listener: l, Config: &http.Server{Handler: api}}
 	h.server.Start()
-	ts.Setenv("SERVER", h.server.URL)
 	return nil
 }
 
@@ -130,8 +171,8 @@ func (h *house) inForce() map[string]review.Member {
 	return all
 }
 
-func cardOf(ts *testscript.TestScript, dir string) (card.Card, error) {
-	text, err := os.ReadFile(ts.MkAbs(filepath.Join(dir, "card.txt")))
+func cardOf(dir string) (card.Card, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "card.txt"))
 	if err != nil {
 		return card.Card{}, err
 	}
@@ -140,26 +181,31 @@ func cardOf(ts *testscript.TestScript, dir string) (card.Card, error) {
 
 // member is "member DIR DESK…": the operator adds the card of DIR.
 func (h *house) member(ts *testscript.TestScript, args []string) error {
-	c, err := cardOf(ts, args[0])
+	c, err := cardOf(ts.MkAbs(args[0]))
 	if err != nil {
 		return err
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.members[c.Fingerprint()] = review.Member{Card: c, Desks: args[1:]}
-	return nil
+	return h.change(func() { h.members[c.Fingerprint()] = review.Member{Card: c, Desks: args[1:]} })
 }
 
 // revoke is "revoke DIR".
 func (h *house) revoke(ts *testscript.TestScript, args []string) error {
-	c, err := cardOf(ts, args[0])
+	c, err := cardOf(ts.MkAbs(args[0]))
 	if err != nil {
 		return err
 	}
+	return h.change(func() { delete(h.members, c.Fingerprint()) })
+}
+
+// change changes the members, and the door with them.
+func (h *house) change(members func()) error {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.members, c.Fingerprint())
-	return nil
+	members()
+	h.mu.Unlock()
+	if h.door == nil {
+		return nil
+	}
+	return h.door.admit(h.inForce())
 }
 
 // report is "report DIR,DIR… DESK MESSAGE [NAME=FILE…]": a source sends a report
@@ -169,7 +215,7 @@ func (h *house) revoke(ts *testscript.TestScript, args []string) error {
 func (h *house) report(ts *testscript.TestScript, args []string) error {
 	var to []seal.Recipient
 	for dir := range strings.SplitSeq(args[0], ",") {
-		c, err := cardOf(ts, dir)
+		c, err := cardOf(ts.MkAbs(dir))
 		if err != nil {
 			return err
 		}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 
+	"resguardo/cmd/internal/say"
 	"resguardo/cmd/resguardo/internal/screen"
 )
 
@@ -48,5 +50,48 @@ func (b *bar) Set(n int64) {
 func (b *bar) Close() {
 	if b.bar != nil {
 		_ = b.bar.Exit()
+	}
+}
+
+// torProgress shows how far tor has come to the network: on a terminal in one
+// line that goes away, else in a line for each step.
+type torProgress struct {
+	*program
+	bar *progressbar.ProgressBar
+	up  bool
+}
+
+func newTorProgress(p *program) *torProgress {
+	t := &torProgress{program: p}
+	if screen.IsTerminal(p.Err) {
+		t.bar = progressbar.NewOptions(100,
+			progressbar.OptionSetWriter(p.Err),
+			progressbar.OptionSetDescription("tor"),
+			progressbar.OptionSetPredictTime(false),
+			progressbar.OptionSetElapsedTime(false),
+			progressbar.OptionFullWidth(),
+			progressbar.OptionClearOnFinish(),
+		)
+	}
+	return t
+}
+
+// tell is torclient.Config.Progress. What tor says after it has arrived, while
+// other things are printed, is not shown.
+func (t *torProgress) tell(percent int, phase string) {
+	if t.up {
+		return
+	}
+	t.up = percent == 100
+	if t.bar != nil {
+		_ = t.bar.Set(percent)
+		return
+	}
+	t.Line("tor", say.Line{What: fmt.Sprintf("%d%% (%s)", percent, screen.Escape(phase))})
+}
+
+func (t *torProgress) close() {
+	if t.bar != nil {
+		_ = t.bar.Exit()
 	}
 }

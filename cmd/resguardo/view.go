@@ -181,7 +181,7 @@ func (v *view) files() {
 // quoted is s in quotation marks, with everything escaped that does not show,
 // and quotation marks and backslashes too.
 func quoted(s string) string {
-	return `"` + screen.Escape(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)) + `"`
+	return `"` + strings.ReplaceAll(screen.Escape(s), `"`, `\"`) + `"`
 }
 
 // Beginnings of age files.

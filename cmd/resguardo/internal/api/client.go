@@ -12,14 +12,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"resguardo/cmd/internal/say"
-	"resguardo/crypto/card"
 )
 
 // Limits of what a server can make the program hold or wait for.
@@ -27,6 +24,7 @@ const (
 	maxAnswer  = 64 << 10        // bytes of an answer that is no list
 	maxList    = 32 << 20        // bytes of a list
 	maxHeader  = 32 << 10        // bytes of the headers of an answer
+	dialWait   = 3 * time.Minute // for a connection; tor itself gives up after 2
 	headerWait = 2 * time.Minute // for the headers of an answer
 	stallWait  = 2 * time.Minute // for the next bytes of a body
 )
@@ -38,6 +36,10 @@ var (
 	ErrUnreachable = errors.New("no answer")
 )
 
+// Dial connects to an address, HOST:PORT. An error that is a *say.Error is told
+// as it is.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 // Client is a connection to one vault. It is for one goroutine.
 type Client struct {
 	url     string // http://HOST[:PORT], lower case
@@ -46,41 +48,28 @@ type Client struct {
 	session string
 }
 
-// New makes a client for the vault at server, "http://HOST[:PORT]". A loopback
-// address (an IP, not a name) is dialled directly; every other one through the
-// SOCKS5 proxy at socks (IP:PORT or localhost:PORT), which also resolves the
-// name. There is no other way out: without a proxy New fails.
-func New(server, socks string) (*Client, error) {
-	address, err := parseServer(server)
-	if err != nil {
-		return nil, err
+// New makes a client for the vault at s. An onion service is dialled with tor,
+// which must also resolve the name; a loopback IP directly. There is no other
+// way out.
+func New(s Server, tor Dial) *Client {
+	dial := tor
+	if s.onion == "" {
+		dial = new(net.Dialer).DialContext
 	}
-	dialled := address
-	transport := &http.Transport{
-		DisableCompression:     true,
-		MaxIdleConns:           1,
-		ResponseHeaderTimeout:  headerWait,
-		MaxResponseHeaderBytes: maxHeader,
-	}
-	if !isLoopback(address) {
-		if socks == "" {
-			return nil, say.Fail(say.T("%s is reached through Tor only, and this version starts no tor of its own", address),
-				say.T("start Tor Browser and give -socks 127.0.0.1:9150, or the tor service and -socks 127.0.0.1:9050"))
-		}
-		if dialled, err = parseSocks(socks); err != nil {
-			return nil, err
-		}
-		transport.Proxy = http.ProxyURL(&url.URL{Scheme: "socks5h", Host: dialled})
-	}
-	transport.DialContext = only(dialled)
 	return &Client{
-		url:     "http://" + address,
-		address: address,
+		url:     s.URL(),
+		address: s.address,
 		http: &http.Client{
-			Transport:     transport,
+			Transport: &http.Transport{ // no Proxy: the environment has no say
+				DialContext:            only(s.address, dial),
+				DisableCompression:     true,
+				MaxIdleConns:           1,
+				ResponseHeaderTimeout:  headerWait,
+				MaxResponseHeaderBytes: maxHeader,
+			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-	}, nil
+	}
 }
 
 // URL is the vault's address in its one form.
@@ -91,7 +80,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // only dials address and refuses to dial anything else, whatever the transport
 // may come to ask for.
-func only(address string) func(context.Context, string, string) (net.Conn, error) {
+func only(address string, dial Dial) Dial {
 	if _, _, err := net.SplitHostPort(address); err != nil {
 		address = net.JoinHostPort(strings.Trim(address, "[]"), "80")
 	}
@@ -99,46 +88,10 @@ func only(address string) func(context.Context, string, string) (net.Conn, error
 		if asked != address {
 			return nil, fmt.Errorf("refused to dial %s", strconv.QuoteToASCII(asked))
 		}
-		var d net.Dialer
-		return d.DialContext(ctx, network, address)
+		ctx, cancel := context.WithTimeout(ctx, dialWait)
+		defer cancel()
+		return dial(ctx, network, address)
 	}
-}
-
-// parseServer returns the HOST[:PORT] of a vault's URL.
-func parseServer(server string) (string, error) {
-	hint := say.T("it looks like http://….onion")
-	u, err := url.Parse(server)
-	if err != nil || u.Scheme != "http" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return "", say.Fail(say.T("%s is not the address of a vault", server), hint)
-	}
-	address := strings.TrimSuffix(strings.ToLower(u.Host), ":80")
-	if port := u.Port(); !card.ValidAddress(address) || strings.HasSuffix(address, ":") || port != "" && !validPort(port) {
-		return "", say.Fail(say.T("%s is not the address of a vault", server), hint)
-	}
-	return address, nil
-}
-
-func validPort(s string) bool {
-	n, err := strconv.ParseUint(s, 10, 16)
-	return err == nil && n > 0
-}
-
-// isLoopback reports whether address is a loopback IP, with or without a port.
-func isLoopback(address string) bool {
-	host := (&url.URL{Host: address}).Hostname()
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback() && ip.Zone() == ""
-}
-
-// parseSocks accepts no name but localhost: looking a name up would leave this
-// machine outside Tor.
-func parseSocks(socks string) (string, error) {
-	host, port, err := net.SplitHostPort(socks)
-	_, notIP := netip.ParseAddr(host)
-	if err != nil || !validPort(port) || notIP != nil && host != "localhost" {
-		return "", say.Fail(say.T("-socks %s is not IP:PORT", socks), say.T("Tor Browser listens at 127.0.0.1:9150, the tor service at 127.0.0.1:9050"))
-	}
-	return socks, nil
 }
 
 // call sends one request and returns the body of a success, of at most max
@@ -214,21 +167,25 @@ func (c *Client) hostile(what say.Text) error {
 		say.T("nothing of it was used; ask the operator and the other reviewers before you go on"))
 }
 
-// unreachable keeps a cause that is no fault of the network.
+// unreachable puts a failure of the network into words. It keeps a cause that is
+// none, or that is in words.
 func (c *Client) unreachable(err error) error {
 	if errors.Is(err, context.Canceled) && !errors.Is(err, errStalled) {
 		return err
 	}
+	if e := (*say.Error)(nil); errors.As(err, &e) {
+		return e
+	}
 	return &say.Error{
-		What: say.T("no answer from %s: %s", c.url, networkCause(err)),
-		Hint: say.T("check that Tor runs and that the address is right; the next fetch goes on where this one stopped"),
+		What: say.T("no answer from %s: %s", c.url, Cause(err)),
+		Hint: say.T("check that the address is right; the next fetch goes on where this one stopped"),
 		Err:  ErrUnreachable,
 	}
 }
 
-// networkCause is the innermost error, without the URL that net/http puts before
+// Cause is the innermost error, without the URL that net/http puts before
 // it.
-func networkCause(err error) error {
+func Cause(err error) error {
 	for {
 		next := errors.Unwrap(err)
 		if next == nil {

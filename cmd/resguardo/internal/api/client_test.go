@@ -15,105 +15,67 @@ import (
 	"testing/synctest"
 	"time"
 
+	"resguardo/cmd/internal/say"
 	"resguardo/crypto/card"
 )
 
-func TestNew(t *testing.T) {
-	const onion = "abcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqrstuvwx.onion"
-	for _, test := range []struct{ server, socks, url, fails string }{
-		{"http://127.0.0.1:8081", "", "http://127.0.0.1:8081", ""},
-		{"http://127.0.0.1:8081/", "", "http://127.0.0.1:8081", ""},
-		{"http://[::1]:8081", "", "http://[::1]:8081", ""},
-		{"http://127.0.0.1:80", "", "http://127.0.0.1", ""},
-		{"HTTP://" + strings.ToUpper(onion), "127.0.0.1:9050", "http://" + onion, ""},
-		{"http://" + onion, "localhost:9150", "http://" + onion, ""},
-		{"http://" + onion, "[::1]:9150", "http://" + onion, ""},
-		{"http://" + onion, "", "", "through Tor only"},
-		{"http://localhost:8081", "", "", "through Tor only"}, // a name could be looked up
-		{"http://192.168.1.5", "", "", "through Tor only"},
-		{"http://127.0.0.1.evil.example", "", "", "through Tor only"},
-		{"http://[::1%25eth0]:8081", "", "", "through Tor only"},
-		{"https://" + onion, "127.0.0.1:9050", "", "not the address"},
-		{onion, "127.0.0.1:9050", "", "not the address"},
-		{"http://user:pass@" + onion, "127.0.0.1:9050", "", "not the address"},
-		{"http://" + onion + "/v1", "127.0.0.1:9050", "", "not the address"},
-		{"http://" + onion + "?x", "127.0.0.1:9050", "", "not the address"},
-		{"http://" + onion + ":0", "127.0.0.1:9050", "", "not the address"},
-		{"http://" + onion + ":", "127.0.0.1:9050", "", "not the address"},
-		{"http://ñ.onion", "127.0.0.1:9050", "", "not the address"},
+// An address of a v3 onion service that nobody has.
+const onion = "aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dyp3kead.onion"
+
+func TestParseServer(t *testing.T) {
+	const version2 = "aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dyp3keac.onion"
+	for _, test := range []struct{ server, url, onion, fails string }{
+		{"http://127.0.0.1:8081", "http://127.0.0.1:8081", "", ""},
+		{"http://127.0.0.1:8081/", "http://127.0.0.1:8081", "", ""},
+		{"http://[::1]:8081", "http://[::1]:8081", "", ""},
+		{"http://127.0.0.1:80", "http://127.0.0.1", "", ""},
+		{"HTTP://" + strings.ToUpper(onion), "http://" + onion, onion, ""},
+		{"http://" + onion + ":8080", "http://" + onion + ":8080", onion, ""},
+		{"http://localhost:8081", "", "", "open network"}, // a name could be looked up
+		{"http://192.168.1.5", "", "", "open network"},
+		{"http://reports.example", "", "", "open network"},
+		{"http://" + onion + ".example", "", "", "open network"},
+		{"http://127.0.0.1.evil.example", "", "", "open network"},
+		{"http://[::1%25eth0]:8081", "", "", "open network"},
+		{"http://expyuzz4wqqyqhjn.onion", "", "", "no onion address"}, // v2
+		{"http://" + version2, "", "", "no onion address"},
+		{"http://b" + onion[1:], "", "", "no onion address"}, // a wrong character
+		{"http://www." + onion, "", "", "no onion address"},
+		{"http://.onion", "", "", "no onion address"},
+		{"https://" + onion, "", "", "not the address"},
+		{onion, "", "", "not the address"},
+		{"http://user:pass@" + onion, "", "", "not the address"},
+		{"http://" + onion + "/v1", "", "", "not the address"},
+		{"http://" + onion + "?x", "", "", "not the address"},
+		{"http://" + onion + ":0", "", "", "not the address"},
+		{"http://" + onion + ":", "", "", "not the address"},
+		{"http://ñ.onion", "", "", "not the address"},
 		{"", "", "", "not the address"},
-		{"http://" + onion, "proxy.example:9050", "", "is not IP:PORT"},
-		{"http://" + onion, "127.0.0.1", "", "is not IP:PORT"},
-		{"http://" + onion, "127.0.0.1:x", "", "is not IP:PORT"},
 	} {
-		c, err := New(test.server, test.socks)
+		s, err := ParseServer(test.server)
 		if test.fails != "" {
 			if err == nil || !strings.Contains(err.Error(), test.fails) {
-				t.Errorf("%s by %q: %v, want %q", test.server, test.socks, err, test.fails)
+				t.Errorf("%s: %v, want %q", test.server, err, test.fails)
 			}
 			continue
 		}
-		if err != nil || c.URL() != test.url {
-			t.Errorf("%s by %q: %+v, %v", test.server, test.socks, c, err)
+		if err != nil || s.URL() != test.url || s.Onion() != test.onion {
+			t.Errorf("%s: %+v, %v", test.server, s, err)
 		}
 	}
 }
 
-// proxy is a SOCKS5 proxy (RFC 1928) that notes what it is asked for and hands
-// every connection to one server.
-type proxy struct {
-	net.Listener
-	asked chan string
-	to    string
-}
-
-func newProxy(t *testing.T, to string) *proxy {
+func mustParse(t *testing.T, server string) Server {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s, err := ParseServer(server)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
-	p := &proxy{l, make(chan string, 1), to}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go p.serve(c)
-		}
-	}()
-	return p
+	return s
 }
 
-func (p *proxy) serve(c net.Conn) {
-	defer c.Close()
-	head := make([]byte, 3+5)
-	if _, err := io.ReadFull(c, head[:3]); err != nil { // version, one method, none
-		return
-	}
-	c.Write([]byte{5, 0})
-	if _, err := io.ReadFull(c, head[:5]); err != nil { // version, connect, 0, type, length
-		return
-	}
-	name := make([]byte, int(head[4])+2)
-	if _, err := io.ReadFull(c, name); err != nil {
-		return
-	}
-	p.asked <- fmt.Sprintf("type %d %s:%d", head[3], name[:len(name)-2], int(name[len(name)-2])<<8|int(name[len(name)-1]))
-	up, err := net.Dial("tcp", p.to)
-	if err != nil {
-		return
-	}
-	defer up.Close()
-	c.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
-	go io.Copy(up, c)
-	io.Copy(c, up)
-}
-
-// An onion name goes to the proxy as a name, and nothing goes anywhere else.
-func TestOnionGoesThroughProxy(t *testing.T) {
+// An onion name goes to tor as a name, and nothing goes anywhere else.
+func TestOnionGoesThroughTor(t *testing.T) {
 	hosts := make(chan string, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hosts <- r.Host
@@ -121,40 +83,72 @@ func TestOnionGoesThroughProxy(t *testing.T) {
 	}))
 	defer srv.Close()
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1") // must not be obeyed
-	p := newProxy(t, srv.Listener.Addr().String())
-	c, err := New("http://expyuzz4wqqyqhjn.onion", p.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	asked := make(chan string, 1)
+	c := New(mustParse(t, "http://"+onion), func(ctx context.Context, network, address string) (net.Conn, error) {
+		asked <- address
+		return new(net.Dialer).DialContext(ctx, network, srv.Listener.Addr().String())
+	})
+	defer c.Close()
 	if _, err := c.Items(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-p.asked; got != "type 3 expyuzz4wqqyqhjn.onion:80" {
-		t.Errorf("the proxy was asked for %s", got)
+	if got := <-asked; got != onion+":80" {
+		t.Errorf("tor was asked for %s", got)
 	}
-	if got := <-hosts; got != "expyuzz4wqqyqhjn.onion" {
+	if got := <-hosts; got != onion {
 		t.Errorf("Host %s", got)
 	}
 }
 
-// When the proxy is away there is no other way.
-func TestNoWayRoundTheProxy(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// When tor fails there is no other way, and its words are told.
+func TestNoWayRoundTor(t *testing.T) {
+	told := &say.Error{What: say.T("%s", "tor is down"), Err: ErrUnreachable}
+	c := New(mustParse(t, "http://"+onion), func(context.Context, string, string) (net.Conn, error) { return nil, told })
+	if _, err := c.Items(t.Context()); err != told {
+		t.Errorf("error %v", err)
 	}
-	c, err := New("http://expyuzz4wqqyqhjn.onion", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
+	c = New(mustParse(t, "http://"+onion), func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF })
 	if _, err := c.Items(t.Context()); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("error %v", err)
 	}
 	dial := c.http.Transport.(*http.Transport).DialContext
 	if _, err := dial(t.Context(), "tcp", "127.0.0.1:8081"); err == nil || !strings.Contains(err.Error(), "refused to dial") {
-		t.Errorf("dialled past the proxy: %v", err)
+		t.Errorf("dialled past tor: %v", err)
 	}
+}
+
+// A tor that never answers is given up.
+func TestDialEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		dial := only(onion, func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+		if _, err := dial(t.Context(), "tcp", onion+":80"); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != dialWait {
+			t.Errorf("%v after %s", err, time.Since(begin))
+		}
+	})
+}
+
+// What is taken for a server is one of the two kinds, and stays the same when it
+// is read again from its URL.
+func FuzzParseServer(f *testing.F) {
+	f.Add("http://" + onion)
+	f.Add("http://127.0.0.1:8081")
+	f.Fuzz(func(t *testing.T, server string) {
+		s, err := ParseServer(server)
+		if err != nil {
+			return
+		}
+		again, err := ParseServer(s.URL())
+		if err != nil || again != s {
+			t.Errorf("%q: %+v, then %+v, %v", server, s, again, err)
+		}
+		if (s.Onion() == "") == strings.Contains(s.URL(), ".onion") {
+			t.Errorf("%q: %+v", server, s)
+		}
+	})
 }
 
 // The client gives up on a server that stops in the middle of an answer.

@@ -8,8 +8,10 @@
 //	cases/CASE/NNN-KIND.age        an item as the vault holds it
 //	cases/CASE/NNN-KIND.json       what the list said about it, and what was done with it
 //	cases/CASE/NNN-KIND.part       the beginning of an item whose download was cut
+//	onion-auth/                    onion client key, for a tor that is not ours; written by fetch -socks
+//	tor/                           what our own tor keeps
 //
-// Every file is reached through an os.Root and is readable by its owner only. A
+// Every file but tor's is reached through an os.Root and is readable by its owner only. A
 // file appears under its name when it is complete.
 package folder
 
@@ -54,7 +56,7 @@ func Open(dir string) (*Folder, error) {
 // Close ends the use of the folder.
 func (f *Folder) Close() error { return f.root.Close() }
 
-// Path is the path of name in the folder, to be shown to people.
+// Path is the path of name in the folder, for people and for tor.
 func (f *Folder) Path(name string) string { return filepath.Join(f.path, filepath.FromSlash(name)) }
 
 // Lock keeps other programs that call Lock out of the folder until the returned

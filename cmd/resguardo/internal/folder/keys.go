@@ -31,6 +31,10 @@ type Keys struct {
 	Client *ecdh.PrivateKey // x25519, for the onion service
 }
 
+// ClientSecret is the private onion client key as tor reads it, 52 characters of
+// base32.
+func (k Keys) ClientSecret() string { return base32Secret.EncodeToString(k.Client.Bytes()) }
+
 // Passphrase asks for the passphrase of the key files. It is called only if they
 // are encrypted.
 type Passphrase func() (string, error)
@@ -262,7 +266,7 @@ const (
 )
 
 func encodeKeys(signing string, client *ecdh.PrivateKey) string {
-	return signingLine + signing + "\n" + clientLine + base32Secret.EncodeToString(client.Bytes()) + "\n"
+	return signingLine + signing + "\n" + clientLine + Keys{Client: client}.ClientSecret() + "\n"
 }
 
 // parseKeys reads a key file. If it is malformed, line is the first line that is

@@ -17,7 +17,8 @@ import (
 // Escape returns s as one line of printable text. What does not print is shown
 // by its code: \n and \t, \x1b for other ASCII control characters and bytes that
 // are not UTF-8, \u202e for everything else (C1 controls, bidirectional
-// controls, zero-width and other invisible characters).
+// controls, zero-width and other invisible characters). A backslash becomes two,
+// so that nobody can write what looks like a code.
 func Escape(s string) string {
 	var b strings.Builder
 	for len(s) > 0 {
@@ -25,6 +26,8 @@ func Escape(s string) string {
 		switch {
 		case r == utf8.RuneError && n == 1:
 			fmt.Fprintf(&b, `\x%02x`, s[0])
+		case r == '\\':
+			b.WriteString(`\\`)
 		case r == '\n':
 			b.WriteString(`\n`)
 		case r == '\t':

@@ -15,7 +15,8 @@ func TestEscape(t *testing.T) {
 		{"", ""},
 		{"\x1b[2J", `\x1b[2J`},
 		{"\x1b]0;title\a", `\x1b]0;title\x07`},
-		{"\x1b]52;c;aGk=\x1b\\", `\x1b]52;c;aGk=\x1b\`},
+		{"\x1b]52;c;aGk=\x1b\\", `\x1b]52;c;aGk=\x1b\\`},
+		{`\x1b[2J C:\new`, `\\x1b[2J C:\\new`}, // typed, and no code
 		{"a\nb\tc\rd", `a\nb\tc\rd`},
 		{"\x00\x08\x7f", `\x00\x08\x7f`},
 		{"\u0085\u009b31m", `\u0085\u009b31m`},                             // C1: 9b is a one-character CSI
@@ -69,6 +70,17 @@ func TestWrap(t *testing.T) {
 			t.Errorf("Wrap(%q, %d) = %q, want %q", test.in, test.width, got, test.want)
 		}
 	}
+}
+
+// No two texts look the same.
+func FuzzEscape(f *testing.F) {
+	f.Add("\x1b", `\x1b`)
+	f.Add("\n", "\\n")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		if (a == b) != (Escape(a) == Escape(b)) {
+			t.Errorf("%q and %q are both %s", a, b, Escape(a))
+		}
+	})
 }
 
 // Whatever a source writes, the terminal gets printable characters, every line

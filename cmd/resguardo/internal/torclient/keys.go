@@ -82,3 +82,10 @@ func (c Config) writeKeys() error {
 	}
 	return nil
 }
+
+// removeKeys takes our tor's keys off the disk. What cannot be removed goes at
+// the next start.
+func (c Config) removeKeys() {
+	c.Keys = nil
+	_ = c.writeKeys()
+}

@@ -7,6 +7,7 @@
 package torclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,9 +27,26 @@ var (
 	// for it, or not the right one.
 	ErrNoKey = errors.New("the onion service refuses: this card's key is unknown there")
 
+	// ErrNoService says that tor found no onion service at the address, or none
+	// that answers. An address that nobody has looks like a service that is down.
+	ErrNoService = errors.New("no onion service answers")
+
 	// ErrNoSOCKS says that no tor listens where one usually does.
 	ErrNoSOCKS = errors.New("no tor found")
 )
+
+// NoNetworkError says that tor did not reach the network.
+type NoNetworkError struct {
+	Progress string // how far it came: percent and phase, like "45% (loading_descriptors)"
+	Warning  string // its last warning, in its own words; may be empty
+	Err      error  // why it was given up: a context's error or how tor ended
+}
+
+func (e *NoNetworkError) Error() string {
+	return fmt.Sprintf("reach the Tor network: %v at %s: %s", e.Err, e.Progress, cmp.Or(e.Warning, "no warning"))
+}
+
+func (e *NoNetworkError) Unwrap() error { return e.Err }
 
 // Config says how to start a tor.
 type Config struct {
@@ -52,8 +70,10 @@ type Client struct {
 
 // Start starts a tor and returns once it has reached the network, which takes
 // seconds, or minutes behind a slow bridge; ctx bounds it. It fails with
-// tor.ErrNotFound, tor.ErrOld (unless AllowOld) or a *tor.ConfigError; an error
-// that ctx caused tells how far tor had come and its last warning.
+// tor.ErrNotFound, tor.ErrOld (unless AllowOld), a *tor.ConfigError or a
+// *NoNetworkError.
+//
+// The keys lie in Dir only until Start returns: tor reads them when it starts.
 func Start(ctx context.Context, c Config) (*Client, error) {
 	prog, err := tor.Look(ctx, c.Tor)
 	if err != nil && !(c.AllowOld && errors.Is(err, tor.ErrOld)) {
@@ -73,6 +93,7 @@ func Start(ctx context.Context, c Config) (*Client, error) {
 }
 
 func start(ctx context.Context, c Config, prog tor.Program, socks string) (*Client, error) {
+	defer c.removeKeys()
 	if err := c.writeKeys(); err != nil {
 		return nil, err
 	}
@@ -121,17 +142,17 @@ func (c Config) torrc(socket string) (string, error) {
 
 // connect starts tor and waits until it has reached the network.
 func (c Config) connect(ctx context.Context, prog tor.Program) (*tor.Process, error) {
-	at, warning := "0%", "no warning"
+	given := &NoNetworkError{Progress: "0%"}
 	up := make(chan struct{}, 1)
 	proc, err := prog.Start(c.Dir, func(l tor.Line) {
 		if l.Bad() {
-			warning = l.Text
+			given.Warning = l.Text
 		}
 		percent, phase, ok := l.Bootstrap()
 		if !ok {
 			return
 		}
-		at = fmt.Sprintf("%d%% (%s)", percent, phase)
+		given.Progress = fmt.Sprintf("%d%% (%s)", percent, phase)
 		if c.Progress != nil {
 			c.Progress(percent, phase)
 		}
@@ -149,22 +170,19 @@ func (c Config) connect(ctx context.Context, prog tor.Program) (*tor.Process, er
 	case <-up:
 		return proc, nil
 	case <-proc.Done():
-		return nil, fmt.Errorf("%w: %s", proc.Err(), warning)
+		given.Err = proc.Err()
 	case <-ctx.Done():
-		proc.Stop() // after it nothing writes at and warning
-		return nil, fmt.Errorf("reach the Tor network: %w at %s: %s", ctx.Err(), at, warning)
+		proc.Stop() // after it nothing writes given
+		given.Err = ctx.Err()
 	}
+	return nil, given
 }
 
-// DialContext connects to address ("HOST:PORT") through tor. The error is
-// ErrNoKey if an onion service wants another key.
+// DialContext connects to address ("HOST:PORT") through tor. The error wraps
+// ErrNoKey if an onion service wants another key, and ErrNoService if there is
+// none.
 func (c *Client) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := c.dial.DialContext(ctx, network, address)
-	// Codes of ExtendedErrors (tor manual), which x/net gives as text only.
-	if err != nil && (strings.HasSuffix(err.Error(), "unknown code: 244") || strings.HasSuffix(err.Error(), "unknown code: 245")) {
-		return nil, fmt.Errorf("%w (%s)", ErrNoKey, address)
-	}
-	return conn, err
+	return c.dial.DialContext(ctx, network, address)
 }
 
 // Done is closed when tor has ended, also by itself.
@@ -176,7 +194,9 @@ func (c *Client) Close() error {
 	return os.RemoveAll(c.socks)
 }
 
-// SOCKS returns a dialer through the SOCKS5 port at address ("HOST:PORT").
+// SOCKS returns a dialer through the SOCKS5 port at address ("HOST:PORT"). Its
+// errors are those of Client.DialContext if that tor's SocksPort has
+// ExtendedErrors, as Tor Browser's has; otherwise tor does not tell why.
 func SOCKS(address string) proxy.ContextDialer { return dialer("tcp", address) }
 
 func dialer(network, address string) proxy.ContextDialer {
@@ -184,7 +204,28 @@ func dialer(network, address string) proxy.ContextDialer {
 	if err != nil {
 		panic("torclient: " + err.Error()) // x/net returns none
 	}
-	return d.(proxy.ContextDialer)
+	return extended{d.(proxy.ContextDialer)}
+}
+
+// extended reads the codes of ExtendedErrors (tor manual, SocksPort), which x/net
+// gives as text only.
+type extended struct{ proxy.ContextDialer }
+
+func (d extended) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := d.ContextDialer.DialContext(ctx, network, address)
+	if err == nil {
+		return conn, nil
+	}
+	_, code, _ := strings.Cut(err.Error(), "unknown error ")
+	switch code {
+	case "unknown code: 244", "unknown code: 245": // F4, F5: no key, wrong key
+		return nil, fmt.Errorf("%w (%s)", ErrNoKey, address)
+	case "unknown code: 240", // F0: not found
+		"unknown code: 242", "unknown code: 243", "unknown code: 247", // F2, F3, F7: does not let us in
+		"TTL expired": // after two minutes, also without ExtendedErrors
+		return nil, fmt.Errorf("%w (%s)", ErrNoService, address)
+	}
+	return nil, err
 }
 
 // Find returns the first of addresses where a SOCKS5 proxy answers; without

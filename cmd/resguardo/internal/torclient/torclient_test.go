@@ -92,6 +92,9 @@ func get(c proxy.ContextDialer, address string) (string, error) {
 }
 
 func TestOwnTorReachesTheReviewersOnion(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a Tor network")
+	}
 	public, private := newKey(t)
 	address := publish(t, public)
 	_, wrong := newKey(t)
@@ -131,6 +134,9 @@ func TestOwnTorReachesTheReviewersOnion(t *testing.T) {
 // TestOpenSOCKSIsFound tells the story of -socks: the key's file is given to a
 // tor that is there already, and its port is found.
 func TestOpenSOCKSIsFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a Tor network")
+	}
 	public, private := newKey(t)
 	address := publish(t, public)
 	path, err := torclient.Key{Name: "vault", Address: address, Private: private}.Write(t.TempDir())

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+
+	"resguardo/cmd/internal/say"
+)
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// errTold ends a command that has already printed what is wrong.
+var errTold = errors.New("already told")
+
+// usageError is a command line that cannot be carried out.
+type usageError struct{ err *say.Error }
+
+func (u usageError) Error() string { return u.err.Error() }
+
+func misuse(what, hint say.Text) error { return usageError{say.Fail(what, hint)} }
+
+// run carries out one command line and returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	p := say.New("resguardod", say.Language(os.Getenv), catalogue(), stdout, stderr)
+	err := dispatch(p, args)
+	var u usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, flag.ErrHelp):
+		p.Say(say.T(usage))
+		return exitOK
+	case errors.Is(err, errTold):
+		return exitFailure
+	case errors.As(err, &u):
+		p.Fail(u.err)
+		return exitUsage
+	}
+	p.Fail(err)
+	return exitFailure
+}
+
+func dispatch(p *say.Printer, args []string) error {
+	commands := map[string]func(*say.Printer, []string) error{
+		"init":            cmdInit,
+		"desk add":        cmdDeskAdd,
+		"desk list":       cmdDeskList,
+		"reviewer add":    cmdReviewerAdd,
+		"reviewer list":   cmdReviewerList,
+		"reviewer revoke": cmdReviewerRevoke,
+		"serve":           cmdServe,
+		"check":           cmdCheck,
+		"probe":           cmdProbe, // hidden: serve and check run it as a child
+	}
+	if len(args) == 0 {
+		return misuse(say.T("no command given"), say.T("resguardod -h shows the commands"))
+	}
+	switch args[0] {
+	case "-version", "--version":
+		p.Say(say.T("resguardod %s (%s)", version, runtime.Version()))
+		return nil
+	case "-h", "-help", "--help", "help":
+		return flag.ErrHelp
+	}
+	for words := min(2, len(args)); words > 0; words-- {
+		if command, ok := commands[strings.Join(args[:words], " ")]; ok {
+			return command(p, args[words:])
+		}
+	}
+	switch args[0] {
+	case "desk":
+		return misuse(say.T("desk needs one of: add, list"), say.T("resguardod -h shows the commands"))
+	case "reviewer":
+		return misuse(say.T("reviewer needs one of: add, list, revoke"), say.T("resguardod -h shows the commands"))
+	}
+	return misuse(say.T("unknown command %s", args[0]), say.T("resguardod -h shows the commands"))
+}
+
+// command is one command line being read.
+type command struct {
+	*flag.FlagSet
+	dir string
+}
+
+// newCommand begins a command. Every command has -dir.
+func newCommand(name string) *command {
+	c := &command{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError)}
+	c.SetOutput(io.Discard)
+	c.StringVar(&c.dir, "dir", "", "")
+	return c
+}
+
+// read parses flags, then exactly the named arguments.
+func (c *command) read(args []string, names ...string) error {
+	if err := c.Parse(args); err != nil {
+		return flagError(err)
+	}
+	form := strings.Join(append([]string{"resguardod", c.Name(), "-dir DIR …"}, names...), " ")
+	for _, arg := range c.Args() {
+		if len(arg) > 1 && arg[0] == '-' {
+			return misuse(say.T("the flag %s stands after an argument", arg), say.T("flags come first: %s", form))
+		}
+	}
+	switch {
+	case c.NArg() > len(names):
+		return misuse(say.T("one argument too many: %s", c.Arg(len(names))), say.T("write: %s", form))
+	case c.NArg() < len(names):
+		return misuse(say.T("%s is missing", names[c.NArg()]), say.T("write: %s", form))
+	case c.dir == "":
+		return misuse(say.T("-dir is missing"), say.T("name the directory of the vault: %s", form))
+	}
+	return nil
+}
+
+var badValue = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-(\S+): (?s:.*)$`)
+
+// flagError puts an error of package flag into our words.
+func flagError(err error) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	hint := say.T("resguardod -h shows the flags")
+	what := err.Error()
+	if name, ok := strings.CutPrefix(what, "flag provided but not defined: "); ok {
+		return misuse(say.T("unknown flag %s", name), hint)
+	}
+	if name, ok := strings.CutPrefix(what, "flag needs an argument: "); ok {
+		return misuse(say.T("the flag %s needs a value", name), hint)
+	}
+	if m := badValue.FindStringSubmatch(what); m != nil {
+		return misuse(say.T("%s is not a value for -%s", m[1], m[2]), hint)
+	}
+	return misuse(say.T("%s", what), hint)
+}
+
+// list is a flag that takes values separated by commas.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+// Set replaces the list.
+func (l *list) Set(s string) error {
+	*l = nil
+	if s != "" {
+		*l = strings.Split(s, ",")
+	}
+	return nil
+}
+
+// yesNo is a flag that is yes or no.
+type yesNo bool
+
+func (b *yesNo) String() string { return map[yesNo]string{true: "yes", false: "no"}[*b] }
+
+// Set reads yes or no, in English or Spanish.
+func (b *yesNo) Set(s string) error {
+	switch s {
+	case "yes", "si", "sí":
+		*b = true
+	case "no":
+		*b = false
+	default:
+		return fmt.Errorf("neither yes nor no")
+	}
+	return nil
+}

@@ -77,14 +77,19 @@ func TestOnionStory(t *testing.T) {
 	t.Run("log", func(t *testing.T) { quietLog(t, h) })
 }
 
-// onlyUnixSockets: neither the server nor its tor listens on a TCP port.
+// onlyUnixSockets: neither the server nor its tor listens on a TCP port, and the
+// server has no TCP or UDP socket at all: only tor talks to the network.
 func onlyUnixSockets(t *testing.T, h *house) {
 	server := h.server.Process.Pid
 	tor := childOf(t, server, "tor")
-	for _, pid := range []int{server, tor} {
-		if l := listeners(t, pid); len(l) > 0 {
-			t.Errorf("pid %d listens on %v", pid, l)
-		}
+	if l := sockets(t, tor, listening); len(l) > 0 {
+		t.Errorf("tor listens on %v", l)
+	}
+	if all := sockets(t, server, ""); len(all) > 0 {
+		t.Errorf("the server has the sockets %v", all)
+	}
+	if len(sockets(t, tor, "")) == 0 {
+		t.Error("the search for sockets does not find tor's, so it proves nothing")
 	}
 	// The search must be able to find a listener.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -92,7 +97,7 @@ func onlyUnixSockets(t *testing.T, h *house) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if len(listeners(t, os.Getpid())) == 0 {
+	if len(sockets(t, os.Getpid(), listening)) == 0 {
 		t.Error("the search for listeners does not find our own")
 	}
 	conn, err := net.Dial("unix", filepath.Join(h.dir, "onion", "control"))
@@ -143,9 +148,12 @@ func childOf(t *testing.T, pid int, name string) int {
 	return 0
 }
 
-// listeners returns the local addresses, in the kernel's hex, of the TCP sockets
-// on which a process listens.
-func listeners(t *testing.T, pid int) (found []string) {
+// listening is TCP_LISTEN as /proc/net/tcp writes it.
+const listening = "0A"
+
+// sockets returns the local addresses, in the kernel's hex, of the TCP and UDP
+// sockets of a process that are in a state; "" means any.
+func sockets(t *testing.T, pid int, state string) (found []string) {
 	t.Helper()
 	own := map[string]bool{}
 	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
@@ -158,12 +166,11 @@ func listeners(t *testing.T, pid int) (found []string) {
 			own[strings.TrimSuffix(inode, "]")] = true
 		}
 	}
-	for _, table := range []string{"tcp", "tcp6"} {
+	for _, table := range []string{"tcp", "tcp6", "udp", "udp6"} {
 		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, table))
 		for line := range strings.Lines(string(b)) {
-			const listen = "0A" // TCP_LISTEN
-			if f := strings.Fields(line); len(f) > 9 && f[3] == listen && own[f[9]] {
-				found = append(found, f[1])
+			if f := strings.Fields(line); len(f) > 9 && (state == "" || f[3] == state) && own[f[9]] {
+				found = append(found, table+" "+f[1])
 			}
 		}
 	}

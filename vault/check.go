@@ -223,7 +223,7 @@ func (c *checker) caseRows() error {
 		for _, id := range r.Items {
 			row, ok := id.bytes()
 			if !ok || tx.Bucket([]byte(itemsBucket)).Get(row[:]) == nil {
-				return fmt.Errorf("%w: it lists an item whose row is missing", ErrDamaged)
+				return fmt.Errorf("%w: it lists item %s: its row is missing", ErrDamaged, id)
 			}
 			if c.cases[id] == r.Case {
 				delete(c.cases, id)

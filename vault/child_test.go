@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"resguardo/vault"
 )
@@ -65,12 +66,19 @@ func childCommand(t testing.TB, wrapper []string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// exitCode runs a command and returns its exit code (2 after a panic) and what it wrote.
+// exitCode runs a command and returns its exit code (2 after a panic, -1 if it
+// had to be killed after a minute) and what it wrote.
 func exitCode(t testing.TB, cmd *exec.Cmd) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// bbolt can walk in circles in a damaged file: the parent must be able to end that.
+	late := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer late.Stop()
+	err := cmd.Wait()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)

@@ -70,12 +70,17 @@ func flipped(t *testing.T, dir string, items map[vault.ItemID][32]byte) string {
 		return "refused"
 	case 2:
 		return "crashed in the child"
+	case -1:
+		return "in circles in the child"
 	default:
 		t.Fatalf("probe: exit code %d: %s", code, stderr)
 	}
 	code, out, stderr := exitCode(t, childCommand(t, nil, "check", dir))
 	if code == exitRefused && strings.Contains(stderr, vault.ErrDamaged.Error()) {
 		return "refused by Open"
+	}
+	if code == -1 {
+		return "check in circles"
 	}
 	if code != 0 && code != exitFound {
 		t.Errorf("after a good probe: exit code %d: %s", code, stderr)

@@ -8,6 +8,8 @@ func catalogue() say.Catalogue { return say.Catalogue{Texts: spanish(), Errors: 
 // the texts that the code uses.
 func spanish() map[string]string {
 	return map[string]string{
+		"%s is damaged: %s": "%s está dañado: %s",
+		"what is undamaged is served; run: resguardod check -dir %s": "lo que no está dañado se sirve; ejecuta: resguardod check -dir %s",
 		usage: usageES,
 
 		// The command line.

@@ -53,6 +53,9 @@ func openVault(p *say.Printer, d statedir.Dir, c statedir.Config) (*vault.Vault,
 	if err != nil {
 		return nil, vaultError(err)
 	}
+	for _, damage := range v.Damage() {
+		p.Warn(say.T("%s is damaged: %s", damage.Where, damage.What), say.T("what is undamaged is served; run: resguardod check -dir %s", d.Path()))
+	}
 	g := v.Genesis()
 	if err := d.CheckFixed(g.Origin, g.Demo, g.Epoch, g.Slots); err != nil {
 		return nil, errors.Join(err, v.Close())

@@ -11,6 +11,7 @@ import (
 type codenamePage struct {
 	Token   string
 	Words   string
+	Before  bool // the report was stored by an earlier send
 	Checked bool // it was typed again rightly
 	Differs int  // 1 to 8: the word that was typed wrongly
 }

@@ -63,7 +63,7 @@ func (s *Site) send(c *gin.Context, lang, boundary string) {
 	}
 	switch ref := x.run(); ref {
 	case nil, errStoredBefore:
-		s.showCodename(c, lang, codenamePage{Token: x.parts.form.token, Words: x.codename.String()})
+		s.showCodename(c, lang, codenamePage{Token: x.parts.form.token, Words: x.codename.String(), Before: ref == errStoredBefore})
 	case errReceivedOnce:
 		s.received(c, lang)
 	default:

@@ -48,7 +48,7 @@ func Open(dir string) (*Folder, error) {
 	f := &Folder{root, dir}
 	if !f.exists("identity.txt") && !f.exists("identity.age") {
 		root.Close()
-		return nil, say.Fail(say.T("%s holds no keys", dir), say.T("make them with: resguardo keygen -dir %s -name NICKNAME", dir))
+		return nil, say.Fail(say.T("%s holds no keys", dir), say.T("put identity.* and keys.* back from your copy: new keys open no old reports; for a new folder: resguardo keygen -dir %s -name NICKNAME", dir))
 	}
 	return f, nil
 }

@@ -17,7 +17,7 @@ import (
 func terminal(t *testing.T) (window, program *os.File) {
 	t.Helper()
 	window, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && os.Getenv("CI") != "true" {
 		t.Skip("no pseudo-terminals here")
 	}
 	if err != nil {

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"strconv"
-	"strings"
 )
 
 // Opening is what a commitment commits to. Zero fields mean none.
@@ -59,7 +57,7 @@ func ParseOpening(text []byte) (Opening, error) {
 	if len(text) > maxOpening {
 		return o, errors.New("opening is too long")
 	}
-	p := fields{rest: string(text)}
+	p := fields{what: "opening", rest: string(text)}
 	if p.line() != openingLine {
 		return o, errors.New("not a " + openingLine)
 	}
@@ -84,41 +82,4 @@ func ParseOpening(text []byte) (Opening, error) {
 		return Opening{}, errors.New("opening is not canonical")
 	}
 	return o, nil
-}
-
-// fields reads lines of "name value" and remembers the first error. It is
-// lenient where the comparison with the canonical text is strict.
-type fields struct {
-	rest string
-	err  error
-}
-
-func (p *fields) line() string {
-	line, rest, _ := strings.Cut(p.rest, "\n")
-	p.rest = rest
-	return line
-}
-
-func (p *fields) value(name string) string {
-	value, ok := strings.CutPrefix(p.line(), name+" ")
-	if !ok && p.err == nil {
-		p.err = fmt.Errorf("opening without %s", name)
-	}
-	return value
-}
-
-func (p *fields) bytes(name string, into []byte) {
-	value, err := base64.StdEncoding.DecodeString(p.value(name))
-	if p.err == nil && (err != nil || len(value) != len(into)) {
-		p.err = fmt.Errorf("opening: %s is not base64 of %d bytes", name, len(into))
-	}
-	copy(into, value)
-}
-
-func (p *fields) number(name string) uint64 {
-	n, err := strconv.ParseUint(p.value(name), 10, 64)
-	if p.err == nil && err != nil {
-		p.err = fmt.Errorf("opening: %s is not a number", name)
-	}
-	return n
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 
 	"go.etcd.io/bbolt"
+
+	"resguardo/vault/translog"
 )
 
 // Problem is one finding of Check.
@@ -19,21 +21,24 @@ type Problem struct {
 	Where string // file, item or row
 	What  string
 	Hint  string
+	Log   bool // the public log is inconsistent, or nothing may be signed
 }
 
 // Damage returns what Open found damaged, a part of what Check would say.
 func (v *Vault) Damage() []Problem { return slices.Clone(v.found) }
 
 // Check proves the vault: bbolt's own check of every file, every row opened, every
-// ciphertext hashed against its row, every item's event queued, every slot and
-// payload owned by a row, no missing or foreign file, no file that others may read.
+// ciphertext hashed against its row, every leaf and tile of the log, high-water, every
+// item's event queued or in the log, every slot and payload owned by a row, no
+// missing or foreign file, no file that others may read.
 //
 // The vault stays in use. While bbolt's check of a file runs (seconds for a full
 // blob file) writing waits; hashing holds nobody up. The error is that of ctx, or
 // ErrUnknown or ErrClosed; damage is no error.
 func (v *Vault) Check(ctx context.Context) ([]Problem, error) {
-	c := &checker{v: v, ctx: ctx, found: slices.Clone(v.found), cases: make(map[ItemID]CaseID), bad: make(map[*blobFile]bool)}
-	for _, step := range []func() error{c.files, c.pages, c.items, c.headers, c.caseRows, c.queued, c.leftovers, c.payloads} {
+	c := &checker{v: v, ctx: ctx, found: slices.Clone(v.found), cases: make(map[ItemID]CaseID), bad: make(map[*blobFile]bool),
+		commitments: make(map[[32]byte]*[32]byte)}
+	for _, step := range []func() error{c.files, c.pages, c.log, c.items, c.headers, c.caseRows, c.queued, c.leftovers, c.payloads} {
 		if err := errors.Join(ctx.Err(), v.usable()); err != nil {
 			return c.found, err
 		}
@@ -50,11 +55,14 @@ type checker struct {
 	found []Problem
 	cases map[ItemID]CaseID  // of items that no case has listed yet
 	bad   map[*blobFile]bool // files whose pages are damaged
+
+	commitments map[[32]byte]*[32]byte // by tag, of the leaves in the log
 }
 
 const (
 	hintBackup = "restore it from a backup"
 	hintMode   = "take away the rights of group and others: chmod go= "
+	hintLog    = "sign nothing and change nothing: an auditor would see this; restore from a backup, then resguardod recover"
 	hintSweep  = "restart the server: what a crash left is swept at the start"
 )
 
@@ -66,8 +74,10 @@ func (c *checker) problem(where, what, hint string) {
 	}
 }
 
-// files checks names and permissions.
-func (c *checker) files() error {
+// files checks names and permissions, while no file is being made.
+func (c *checker) files() error { return c.alone(c.listFiles) }
+
+func (c *checker) listFiles() {
 	names := []string{".", metaName, slotsName, blobsName}
 	entries, err := os.ReadDir(filepath.Join(c.v.dir, blobsName))
 	if err != nil {
@@ -90,7 +100,6 @@ func (c *checker) files() error {
 			c.problem(name, fmt.Sprintf("others may use it (mode %04o)", info.Mode().Perm()), hintMode+path)
 		}
 	}
-	return nil
 }
 
 // pages runs bbolt's check of all files. A file is walked before, where damage
@@ -157,7 +166,7 @@ func (c *checker) each(bucket string, row func(tx *bbolt.Tx, key, value []byte) 
 			return err
 		}
 		err := guard(metaName, func() error {
-			return c.v.meta.View(func(tx *bbolt.Tx) error {
+			return c.v.view(func(tx *bbolt.Tx) error {
 				cur := tx.Bucket([]byte(bucket)).Cursor()
 				key, value := cur.Seek(next)
 				for range rowBatch {
@@ -184,6 +193,33 @@ func (c *checker) each(bucket string, row func(tx *bbolt.Tx, key, value []byte) 
 	return nil
 }
 
+// log proves the log as an auditor does.
+func (c *checker) log() error {
+	inconsistent := func(err error) {
+		if p := (Problem{Where: "log", What: err.Error(), Hint: hintLog, Log: true}); !slices.Contains(c.found, p) {
+			c.found = append(c.found, p)
+		}
+	}
+	if err := c.v.OldCopy(); err != nil {
+		inconsistent(err)
+	}
+	if c.v.Signed() == nil {
+		return nil
+	}
+	_, err := c.v.replay(c.ctx, func(_ int64, text []byte) {
+		if leaf, err := translog.ParseLeaf(text); err == nil {
+			c.commitments[leaf.Tag] = &leaf.Commitment
+		}
+	})
+	if state := errors.Join(c.ctx.Err(), c.v.usable()); state != nil {
+		return state
+	}
+	if err != nil {
+		inconsistent(err)
+	}
+	return nil
+}
+
 func (c *checker) items() error {
 	return c.each(itemsBucket, func(tx *bbolt.Tx, key, value []byte) error {
 		r, o, err := c.v.slots.openItem(key, value)
@@ -194,8 +230,14 @@ func (c *checker) items() error {
 		if o.Tag != eventTag(r, o) {
 			return fmt.Errorf("%w: its tag is not that of its event", ErrDamaged)
 		}
-		if tx.Bucket([]byte(queueBucket)).Get(o.Tag[:]) == nil {
-			return fmt.Errorf("%w: its event is not queued", ErrDamaged)
+		waits, logged := tx.Bucket([]byte(queueBucket)).Get(o.Tag[:]) != nil, c.commitments[o.Tag]
+		switch want := translog.Event(r.Event).Commit(r.Opening); {
+		case !waits && logged == nil && !c.v.logged(o.Tag): // it may have been logged just now
+			return fmt.Errorf("%w: its event is neither queued nor in the log", ErrDamaged)
+		case waits && logged != nil:
+			return fmt.Errorf("%w: its event is queued and in the log", ErrDamaged)
+		case logged != nil && *logged != want:
+			return fmt.Errorf("%w: its leaf in the log commits to something else", ErrDamaged)
 		}
 		if tx.Bucket([]byte(headersBucket)).Get(key) == nil {
 			return fmt.Errorf("%w: its header is missing", ErrDamaged)
@@ -256,8 +298,11 @@ func (c *checker) leftovers() error {
 
 func (c *checker) compare() error {
 	rows := map[uint64]bool{c.v.queue.number: true}
+	if c.v.late.used {
+		rows[c.v.late.number] = true
+	}
 	items := make(map[string]bool)
-	err := c.v.meta.View(func(tx *bbolt.Tx) error {
+	err := c.v.view(func(tx *bbolt.Tx) error {
 		for _, bucket := range []string{casesBucket, itemsBucket, headersBucket, queueBucket} {
 			err := tx.Bucket([]byte(bucket)).ForEach(func(key, value []byte) error {
 				if n, ok := rowSlot(value); ok {

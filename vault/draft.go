@@ -8,10 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"slices"
-	"time"
-
-	"resguardo/vault/translog"
 )
 
 const (
@@ -45,7 +41,7 @@ type Draft struct {
 	sent        uint32     // segments given to the writer
 	pending     chan error // outcome of the segment that the writer has, or nil
 	slotSent    bool       // the writer was given the item's slot
-	caseSlot    *uint64    // the slot of the case, once reserved
+	caseSlot    *uint64    // the slot of a new case, once reserved
 	err         error      // why nothing more is taken
 }
 
@@ -59,7 +55,7 @@ func (v *Vault) Create(ctx context.Context) (*Draft, error) {
 	}
 	d := &Draft{
 		v:     v,
-		ref:   slotRef{number: v.slots.reserve(), key: newKey()},
+		ref:   v.reserveSlot(),
 		file:  v.blobs.current(),
 		sum:   sha256.New(),
 		fill:  new(segment),
@@ -191,129 +187,6 @@ func (v *Vault) forget(id ItemID) {
 	v.draftMu.Lock()
 	delete(v.drafts, id)
 	v.draftMu.Unlock()
-}
-
-// Submission is what Commit needs to make the first item of a new case.
-type Submission struct {
-	Mailbox    [32]byte // SHA-256 of the mailbox token
-	Case       CaseID
-	Thread     [16]byte
-	Event      translog.Event // E of report 0
-	Expire     translog.Event // E of expire 0
-	Recipient  string         // the source's age recipient
-	Desks      []string
-	Day        string // 2006-01-02, UTC
-	Recipients int    // number of age stanzas
-	Governance uint64
-}
-
-func (s Submission) validate() error {
-	if !s.Case.valid() {
-		return errors.New("case id is not one of NewCaseID")
-	}
-	if day, err := time.Parse(time.DateOnly, s.Day); err != nil || day.Format(time.DateOnly) != s.Day {
-		return errors.New("day is not of the form 2006-01-02")
-	}
-	if s.Recipient == "" || len(s.Desks) == 0 || s.Recipients < 1 {
-		return errors.New("submission without a desk or a recipient")
-	}
-	return nil
-}
-
-// Commit stores the draft as the first item of a new case and queues its event, in one transaction.
-//
-// After a nil error the item survives power loss. ErrFull, ErrExists (mailbox,
-// case or event are there already), ErrClosed and errors about the draft or the
-// submission itself are definite: nothing was stored, and the draft is discarded.
-// ErrUnknown must not be acknowledged. Once the writing has begun, ctx does not
-// end it: its outcome would be unknown.
-func (d *Draft) Commit(ctx context.Context, s Submission) error {
-	if d.err == nil {
-		d.err = d.commit(ctx, s)
-	}
-	err := d.err
-	if err == nil {
-		d.err = errFinished
-		d.v.forget(d.ID())
-		d.fill, d.spare, d.header = nil, nil, nil
-	}
-	d.Discard()
-	return err
-}
-
-func (d *Draft) commit(ctx context.Context, s Submission) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := d.v.usable(); err != nil {
-		return err
-	}
-	if !d.whole {
-		return errHeader
-	}
-	size, ok := plaintextSize(d.payload)
-	if !ok {
-		return errPayload
-	}
-	if err := s.validate(); err != nil {
-		return err
-	}
-	if d.fill.size > smallTail {
-		if err := d.send(); err != nil {
-			return err
-		}
-	}
-	if err := d.settle(); err != nil {
-		return err
-	}
-	j := d.job(small)
-	ref := slotRef{number: d.v.slots.reserve(), key: newKey()}
-	d.caseSlot = &ref.number
-	j.slots = append(j.slots, slotWrite{number: ref.number, slot: slot{class: caseSlot, owner: s.Mailbox, key: ref.key}})
-	j.rows = d.rows(s, size, ref)
-	return <-d.v.jobs.submit(j)
-}
-
-// rows seals what the transaction of the commit will write.
-func (d *Draft) rows(s Submission, size uint64, c slotRef) *rows {
-	opening := translog.Opening{
-		Kind:       translog.Report,
-		Tag:        s.Event.Tag(translog.Report),
-		Thread:     s.Thread,
-		Ciphertext: [32]byte(d.sum.Sum(nil)),
-		SizeClass:  size,
-		Recipients: uint64(s.Recipients),
-		Governance: s.Governance,
-	}
-	item := itemRecord{
-		Case:    s.Case,
-		Day:     s.Day,
-		Desks:   slices.Clone(s.Desks),
-		Size:    int64(len(d.header)) + d.payload,
-		Header:  len(d.header),
-		Blob:    d.file.number,
-		Event:   s.Event[:],
-		Opening: opening.Marshal(),
-	}
-	kase := caseRecord{
-		Case:      s.Case,
-		Thread:    s.Thread[:],
-		Recipient: s.Recipient,
-		Expire:    s.Expire[:],
-		Desks:     item.Desks,
-		Items:     []ItemID{d.ID()},
-	}
-	q := translog.Queue(s.Event, opening)
-	queue := d.v.queue
-	return &rows{
-		mailbox: s.Mailbox,
-		tag:     q.Tag,
-		entry:   newEntry(d.ID(), item, opening),
-		kase:    sealRow(casesBucket, s.Mailbox[:], clearState(c.number), encodeRecord(kase, casePad), c.key),
-		item:    sealRow(itemsBucket, d.id[:], clearState(d.ref.number), encodeRecord(item, itemPad), d.ref.key),
-		header:  sealRow(headersBucket, d.id[:], clearHeader(d.ref.number), d.header, d.ref.key),
-		queued:  sealRow(queueBucket, q.Tag[:], clearQueue(queue.number, q.Commitment), q.Record, queue.key),
-	}
 }
 
 // plaintextSize is the number of plaintext bytes in an age payload: a nonce of 16

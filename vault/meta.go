@@ -22,6 +22,7 @@ var (
 	formatKey  = []byte("format")  // decimal
 	genesisKey = []byte("genesis") // JSON of Genesis
 	queueKey   = []byte("queue")   // slot of the queue, 8 bytes, big-endian
+	lateKey    = []byte("late")    // slot of events that wait for a second epoch, if any
 )
 
 // lockTimeout is how long Open waits for a process that is just ending.
@@ -49,7 +50,7 @@ func createMeta(dir string, g Genesis) error {
 		return err
 	}
 	return createBolt(filepath.Join(dir, metaName), metaOptions(), func(tx *bbolt.Tx) error {
-		for _, name := range []string{casesBucket, itemsBucket, headersBucket, queueBucket, vaultBucket} {
+		for _, name := range []string{casesBucket, itemsBucket, headersBucket, queueBucket, tilesBucket, recordsBucket, vaultBucket} {
 			if _, err := tx.CreateBucket([]byte(name)); err != nil {
 				return err
 			}
@@ -140,8 +141,15 @@ func checkMetaPages(path string, pageSize int64) error {
 	return nil
 }
 
-// readVault reads what Init stored.
-func readVault(db *bbolt.DB) (g Genesis, queue uint64, err error) {
+// stored is what the bucket vault holds, less the log.
+type stored struct {
+	genesis Genesis
+	queue   uint64   // slot
+	late    []uint64 // slot of late events: one or none
+}
+
+// readVault reads what Init stored, and where the queue's keys are.
+func readVault(db *bbolt.DB) (s stored, err error) {
 	err = db.View(func(tx *bbolt.Tx) error {
 		b := tx.Bucket([]byte(vaultBucket))
 		if b == nil {
@@ -151,25 +159,35 @@ func readVault(db *bbolt.DB) (g Genesis, queue uint64, err error) {
 		if err != nil || format < 1 {
 			return fmt.Errorf("%w: %s has no format number", ErrDamaged, metaName)
 		}
-		if format > FormatVersion {
+		if format != FormatVersion {
 			return fmt.Errorf("%w: %d, this program knows %d", ErrFormat, format, FormatVersion)
 		}
-		for _, name := range []string{casesBucket, itemsBucket, headersBucket, queueBucket} {
+		for _, name := range []string{casesBucket, itemsBucket, headersBucket, queueBucket, tilesBucket, recordsBucket} {
 			if tx.Bucket([]byte(name)) == nil {
 				return fmt.Errorf("%w: %s has no bucket %s", ErrDamaged, metaName, name)
 			}
 		}
 		if q := b.Get(queueKey); len(q) == 8 {
-			queue = binary.BigEndian.Uint64(q)
+			s.queue = binary.BigEndian.Uint64(q)
 		} else {
 			return fmt.Errorf("%w: %s names no queue slot", ErrDamaged, metaName)
 		}
-		if err := json.Unmarshal(b.Get(genesisKey), &g); err != nil {
+		if late := b.Get(lateKey); len(late) == 8 {
+			s.late = append(s.late, binary.BigEndian.Uint64(late))
+		}
+		if err := json.Unmarshal(b.Get(genesisKey), &s.genesis); err != nil {
 			return fmt.Errorf("%w: genesis: %v", ErrDamaged, err)
 		}
 		return nil
 	})
-	return g, queue, err
+	return s, err
+}
+
+// view runs fn in a short read transaction of vault.db.
+func (v *Vault) view(fn func(*bbolt.Tx) error) error {
+	v.metaMu.RLock()
+	defer v.metaMu.RUnlock()
+	return v.meta.View(fn)
 }
 
 // isFull tells whether a write (not a sync, where the outcome is unknown) met a full disk or a quota.

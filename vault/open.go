@@ -22,6 +22,7 @@ func Open(dir string, o Options) (*Vault, error) {
 		dir:     dir,
 		options: o,
 		index:   newIndex(),
+		dummy:   newDummy(),
 		drafts:  make(map[ItemID]bool),
 		jobs:    newJobs(),
 		stopped: make(chan struct{}),
@@ -44,10 +45,11 @@ func (v *Vault) open() (err error) {
 			err = errors.Join(err, v.meta.Close())
 		}
 	}()
-	var queue uint64
-	if v.genesis, queue, err = readVault(v.meta); err != nil {
+	s, err := readVault(v.meta)
+	if err != nil {
 		return err
 	}
+	v.genesis = s.genesis
 	if v.slots, err = openSlots(filepath.Join(v.dir, slotsName)); err != nil {
 		return err
 	}
@@ -65,21 +67,27 @@ func (v *Vault) open() (err error) {
 			err = errors.Join(err, v.blobs.close())
 		}
 	}()
-	l := loader{v: v, found: damaged, slots: map[uint64]bool{queue: true}, items: make(map[string]bool)}
+	l := loader{v: v, found: damaged, slots: map[uint64]bool{s.queue: true}, items: make(map[string]bool), going: make(map[string]bool)}
 	if err := checkMetaPages(filepath.Join(v.dir, metaName), metaPage); err != nil {
 		l.damage(metaName, err)
 	}
 	if err := guard(metaName, func() error { return v.meta.View(l.load) }); err != nil {
 		return err
 	}
-	if v.queue, err = l.queueSlot(queue); err != nil {
+	if v.queue, err = l.queueSlot(s.queue); err != nil {
+		return err
+	}
+	for _, late := range s.late {
+		l.lateSlot(late)
+	}
+	if err := v.completeDeletions(); err != nil {
 		return err
 	}
 	if err := l.sweep(); err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
 	v.found = l.found
-	return nil
+	return v.loadLog()
 }
 
 // loader reads all rows at start.
@@ -88,6 +96,7 @@ type loader struct {
 	found []Problem
 	slots map[uint64]bool // that some row refers to
 	items map[string]bool // row keys of items, also of damaged ones
+	going map[string]bool // row keys of items and cases that are being deleted
 	keep  bool            // a row is damaged: sweep nothing
 }
 
@@ -105,7 +114,7 @@ func (l *loader) load(tx *bbolt.Tx) error {
 		if err != nil || len(key) != 32 {
 			return errors.Join(err, sized(key, 32))
 		}
-		l.v.index.addCase(r.Case, [32]byte(key))
+		l.v.index.addCase([32]byte(key), r)
 		for _, id := range r.Items {
 			listed[id] = r.Case
 		}
@@ -139,7 +148,7 @@ func (l *loader) load(tx *bbolt.Tx) error {
 	}
 	for _, bucket := range []string{headersBucket, queueBucket} {
 		err := l.each(tx, bucket, func(key, value []byte) error {
-			if bucket == headersBucket && !l.items[string(key)] {
+			if bucket == headersBucket && !l.items[string(key)] && !l.going[string(key)] {
 				return fmt.Errorf("%w: a header without an item", ErrDamaged)
 			}
 			return nil
@@ -164,6 +173,10 @@ func (l *loader) each(tx *bbolt.Tx, bucket string, row func(key, value []byte) e
 		if n, ok := rowSlot(value); ok {
 			l.slots[n] = true
 		}
+		if (bucket == casesBucket || bucket == itemsBucket) && isDeleting(value) {
+			l.going[string(key)] = true
+			return nil
+		}
 		if err := row(key, value); err != nil {
 			l.damage(rowName(bucket, key), err)
 		}
@@ -171,13 +184,14 @@ func (l *loader) each(tx *bbolt.Tx, bucket string, row func(key, value []byte) e
 	})
 }
 
-// rowName names a row in a Problem: an item by its id, a case and an event by the start of their keys.
+// rowName names a row in a Problem: an item by its id, a case and an event by the
+// start of their keys. A damaged key can be very long.
 func rowName(bucket string, key []byte) string {
 	switch bucket {
 	case itemsBucket:
-		return "item " + string(itemID(key))
+		return fmt.Sprintf("item %.16x", key)
 	case headersBucket:
-		return "header of item " + string(itemID(key))
+		return fmt.Sprintf("header of item %.16x", key)
 	case casesBucket:
 		return fmt.Sprintf("case row %.8x", key)
 	default:
@@ -190,10 +204,10 @@ func rowName(bucket string, key []byte) string {
 func (l *loader) queueSlot(n uint64) (slotRef, error) {
 	key, err := l.v.slots.key(n, queueSlot, nil)
 	if err == nil {
-		return slotRef{number: n, key: key}, nil
+		return slotRef{number: n, key: key, used: true}, nil
 	}
 	l.damage(fmt.Sprintf("%s, slot %d", slotsName, n), fmt.Errorf("the queue's slot: %w", err))
-	ref := slotRef{number: l.v.slots.next, key: newKey()}
+	ref := slotRef{number: l.v.slots.next, key: newKey(), used: true}
 	l.v.slots.next++
 	l.slots[ref.number] = true
 	err = l.v.slots.grow(ref.number)
@@ -209,6 +223,18 @@ func (l *loader) queueSlot(n uint64) (slotRef, error) {
 	return ref, l.v.meta.Update(func(tx *bbolt.Tx) error {
 		return tx.Bucket([]byte(vaultBucket)).Put(queueKey, binary.BigEndian.AppendUint64(nil, ref.number))
 	})
+}
+
+// lateSlot notes the key of late events. If its slot is damaged, they are lost;
+// the next epoch makes another.
+func (l *loader) lateSlot(n uint64) {
+	l.slots[n] = true
+	key, err := l.v.slots.key(n, queueSlot, nil)
+	if err != nil {
+		l.damage(fmt.Sprintf("%s, slot %d", slotsName, n), fmt.Errorf("the slot of late events: %w", err))
+		return
+	}
+	l.v.late = slotRef{number: n, key: key, used: true}
 }
 
 // sweep removes what a crash left of drafts, unless there is damage, and notes which slots are free.

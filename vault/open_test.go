@@ -91,9 +91,9 @@ func TestSecondOpenIsLocked(t *testing.T) {
 	open(t, dir, vault.Options{})
 }
 
-func TestNewerFormatIsRefused(t *testing.T) {
+func TestOtherFormatIsRefused(t *testing.T) {
 	dir := newDir(t)
-	for text, want := range map[string]error{"2": vault.ErrFormat, "1000": vault.ErrFormat, "0": vault.ErrDamaged, "": vault.ErrDamaged, "one": vault.ErrDamaged} {
+	for text, want := range map[string]error{"1": vault.ErrFormat, "3": vault.ErrFormat, "1000": vault.ErrFormat, "0": vault.ErrDamaged, "": vault.ErrDamaged, "one": vault.ErrDamaged} {
 		changeRow(t, dir, "vault", []byte("format"), func([]byte) []byte { return []byte(text) })
 		if _, err := vault.Open(dir, vault.Options{}); !errors.Is(err, want) {
 			t.Errorf("format %q: %v", text, err)

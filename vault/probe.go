@@ -45,7 +45,7 @@ func probeMeta(path string) error {
 	}
 	defer db.Close()
 	return guard(metaName, func() error {
-		if _, _, err := readVault(db); err != nil {
+		if _, err := readVault(db); err != nil {
 			return err
 		}
 		if err := db.View(walkMeta); err != nil {

@@ -39,7 +39,7 @@ func (v *Vault) OpenItem(id ItemID) (Ciphertext, error) {
 		return nil, fmt.Errorf("%w: %s is missing", ErrDamaged, blobName(e.blob))
 	}
 	err := guard(metaName, func() error {
-		return v.meta.View(func(tx *bbolt.Tx) (err error) {
+		return v.view(func(tx *bbolt.Tx) (err error) {
 			c.header, err = v.slots.openHeader(key[:], tx.Bucket([]byte(headersBucket)).Get(key[:]))
 			return err
 		})
@@ -156,6 +156,8 @@ func newEntry(id ItemID, r itemRecord, o translog.Opening) entry {
 			Desks:  r.Desks,
 			Size:   r.Size,
 			SHA256: o.Ciphertext,
+			Tag:    o.Tag,
+			Seen:   r.Seen,
 		},
 		header: r.Header,
 		blob:   r.Blob,

@@ -26,7 +26,9 @@ const (
 	itemsBucket   = "items"   // item id -> slot ‖ state ‖ sealed itemRecord
 	headersBucket = "headers" // item id -> slot ‖ sealed age header
 	queueBucket   = "queue"   // tag -> slot ‖ commitment ‖ sealed translog.Record
-	vaultBucket   = "vault"   // format, genesis, queue
+	tilesBucket   = "tiles"   // level, index -> tile of the public log, in clear
+	recordsBucket = "records" // epoch -> age file with the records of its leaves
+	vaultBucket   = "vault"   // format, genesis, queue; checkpoints
 )
 
 // Bytes in the clear part of a row.
@@ -36,8 +38,11 @@ const (
 	queueClear  = 40 // slot, commitment
 )
 
-// stateLive is the state of a case or item that nobody deletes.
-const stateLive = 'L'
+// States of a case or item. A row that is being deleted is its clear part alone.
+const (
+	stateLive     = 'L'
+	stateDeleting = 'D'
+)
 
 // caseRecord is one codename's thread, as sealed JSON.
 type caseRecord struct {
@@ -46,7 +51,24 @@ type caseRecord struct {
 	Recipient string   `json:"recipient"` // of the source
 	Expire    []byte   `json:"expire"`    // E of expire 0, 32 bytes
 	Desks     []string `json:"desks"`
+	Day       string   `json:"day"`   // of the newest item
+	Next      int      `json:"next"`  // number of the next item
 	Items     []ItemID `json:"items"` // in order of their numbers
+	Gone      []gone   `json:"gone,omitempty"`
+	Hold      bool     `json:"hold,omitempty"`    // not to be deleted by retention
+	Pending   []byte   `json:"pending,omitempty"` // a deletion that waits for a second signature
+
+	// Tags that delete the thread, of source-delete 0 and desk-delete 0: an old
+	// copy must find in a newer log that the case was deleted.
+	Tombstones [][]byte `json:"tombstones"`
+}
+
+// gone is an item that was deleted alone.
+type gone struct {
+	Number int           `json:"number"`
+	Kind   translog.Kind `json:"kind"`
+	Day    string        `json:"day"`
+	Sum    []byte        `json:"sum"` // SHA-256 of the age file
 }
 
 // itemRecord is one item, as sealed JSON. Kind, tag, hash, padded size and
@@ -61,6 +83,7 @@ type itemRecord struct {
 	Blob    uint32   `json:"blob"`   // number of the blob file
 	Event   []byte   `json:"event"`  // E, 32 bytes
 	Opening []byte   `json:"opening"`
+	Seen    bool     `json:"seen,omitempty"` // fetched by a reviewer, or shown to the source
 }
 
 // Records are padded with spaces, so that their length tells little of the
@@ -82,7 +105,8 @@ func decodeCase(b []byte) (r caseRecord, err error) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return r, err
 	}
-	if !r.Case.valid() || len(r.Thread) != 16 || len(r.Expire) != 32 {
+	if !r.Case.valid() || len(r.Thread) != 16 || len(r.Expire) != 32 || len(r.Tombstones) != 2 ||
+		len(r.Tombstones[0]) != 32 || len(r.Tombstones[1]) != 32 {
 		return r, errors.New("case record lacks fields")
 	}
 	return r, nil
@@ -143,10 +167,22 @@ func clearState(slot uint64) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, slot), stateLive)
 }
 
+func clearDeleting(slot uint64) []byte {
+	return append(binary.BigEndian.AppendUint64(nil, slot), stateDeleting)
+}
+
+// isDeleting tells whether a row of a case or an item is being deleted.
+func isDeleting(row []byte) bool { return len(row) == stateClear && row[stateClear-1] == stateDeleting }
+
 func clearHeader(slot uint64) []byte { return binary.BigEndian.AppendUint64(nil, slot) }
 
 func clearQueue(slot uint64, commitment [32]byte) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, slot), commitment[:]...)
+}
+
+// sealQueued makes a queue row under the queue's key.
+func sealQueued(q translog.Queued, queue slotRef) []byte {
+	return sealRow(queueBucket, q.Tag[:], clearQueue(queue.number, q.Commitment), q.Record, queue.key)
 }
 
 // rowSlot returns the slot number at the start of a row, or false when the row is too short to have one.

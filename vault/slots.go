@@ -46,10 +46,11 @@ type slot struct {
 	key   [32]byte
 }
 
-// slotRef is a key and the number of the slot that holds it.
+// slotRef is a key and the number of the slot that holds it. The zero value is no slot.
 type slotRef struct {
 	number uint64
 	key    [32]byte
+	used   bool
 }
 
 var (
@@ -153,15 +154,20 @@ func (f *slotFile) reserve() uint64 {
 			f.next++
 		}
 	}
-	drawn, err := rand.Int(rand.Reader, big.NewInt(int64(len(f.free))))
-	if err != nil {
-		panic("vault: " + err.Error()) // crypto/rand.Reader never fails
-	}
-	i, last := drawn.Int64(), len(f.free)-1
+	i, last := draw(len(f.free)), len(f.free)-1
 	n := f.free[i]
 	f.free[i] = f.free[last]
 	f.free = f.free[:last]
 	return n
+}
+
+// draw is a random number below n, from crypto/rand.
+func draw(n int) int {
+	drawn, err := rand.Int(rand.Reader, big.NewInt(int64(n)))
+	if err != nil {
+		panic("vault: " + err.Error()) // crypto/rand.Reader never fails
+	}
+	return int(drawn.Int64())
 }
 
 // release gives back a number whose slot was never written or is zeros again.

@@ -19,7 +19,9 @@ var (
 	ErrFull = errors.New("vault is full")
 	// ErrExists: the mailbox, case id or event is there already. Nothing was stored.
 	ErrExists = errors.New("already stored")
-	// ErrNotFound: no such item.
+	// ErrStale: the case has another number of items than the caller knows.
+	ErrStale = errors.New("the case has changed")
+	// ErrNotFound: no such item or case.
 	ErrNotFound = errors.New("not found")
 	// ErrDamaged: what is stored does not verify.
 	ErrDamaged = errors.New("stored data is damaged")
@@ -29,12 +31,12 @@ var (
 	ErrClosed = errors.New("vault is closed")
 	// ErrLocked: another process has the vault open.
 	ErrLocked = errors.New("vault is in use")
-	// ErrFormat: written by a newer version.
-	ErrFormat = errors.New("vault has a newer format")
+	// ErrFormat: written by a version with another format.
+	ErrFormat = errors.New("vault has another format")
 )
 
 // FormatVersion is the number in vault.db. It rises when the meaning of a row changes.
-const FormatVersion = 1
+const FormatVersion = 2
 
 // Names of the vault's files in its directory.
 const (
@@ -91,10 +93,14 @@ type Vault struct {
 	options Options
 	genesis Genesis
 	meta    *bbolt.DB
+	metaMu  sync.RWMutex // held for reading by read transactions of meta
 	slots   *slotFile
 	blobs   *blobFiles
 	index   *index
 	queue   slotRef // the slot under which events are queued
+	late    slotRef // the slot of those that have waited for an epoch already, if any
+	log     publicLog
+	dummy   dummy
 	found   []Problem
 
 	jobs    *jobs

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 
@@ -13,10 +12,10 @@ type job struct {
 	priority priority
 	draft    *Draft
 	slots    []slotWrite
-	segment  *segment // payload to store, or nil
-	rows     *rows    // of a commit, or nil
-	discard  bool     // remove the draft's payload and slots
-	run      func()   // run alone, with nothing being written
+	segment  *segment  // payload to store, or nil
+	entering *entering // what a commit makes of the draft, or nil
+	discard  bool      // remove the draft's payload and slots
+	run      func()    // run alone, with nothing being written
 	done     chan error
 }
 
@@ -32,15 +31,6 @@ const (
 type slotWrite struct {
 	number uint64
 	slot
-}
-
-// rows are the sealed rows of one commit.
-type rows struct {
-	mailbox [32]byte
-	tag     [32]byte
-	entry   entry
-
-	kase, item, header, queued []byte
 }
 
 // removeStep is how many segments (of 4 MiB) one transaction deletes.
@@ -159,7 +149,7 @@ func (v *Vault) store(round []*job) {
 		round, err = v.storePayloads(round)
 	}
 	if err == nil {
-		err = v.storeRows(round)
+		round, err = v.storeRows(round)
 	}
 	if err != nil {
 		err = v.fail(err)
@@ -189,17 +179,22 @@ func (v *Vault) storeOthers(round []*job) (rest []*job) {
 // there already, and returns the others.
 func (v *Vault) refuseKnown(round []*job) (rest []*job) {
 	seen := make(map[any]bool)
-	err := v.meta.View(func(tx *bbolt.Tx) error {
+	err := v.view(func(tx *bbolt.Tx) error {
 		cases, queue := tx.Bucket([]byte(casesBucket)), tx.Bucket([]byte(queueBucket))
 		for _, j := range round {
-			if r := j.rows; r != nil {
-				id := r.entry.Case
-				if seen[id] || seen[r.mailbox] || seen[translogTag(r.tag)] ||
-					cases.Get(r.mailbox[:]) != nil || v.index.hasCase(id) || queue.Get(r.tag[:]) != nil {
+			if e := j.entering; e != nil {
+				tag := e.tag()
+				known := seen[translogTag(tag)] || queue.Get(tag[:]) != nil || v.logged(tag)
+				seen[translogTag(tag)] = true
+				if e.kase != nil {
+					id := e.kase.Case
+					known = known || seen[id] || seen[e.mailbox] || cases.Get(e.mailbox[:]) != nil || v.index.hasCase(id)
+					seen[id], seen[e.mailbox] = true, true
+				}
+				if known {
 					j.done <- ErrExists
 					continue
 				}
-				seen[id], seen[r.mailbox], seen[translogTag(r.tag)] = true, true, true
 			}
 			rest = append(rest, j)
 		}
@@ -297,41 +292,45 @@ func remaining(round []*job, refused map[*job]bool) []*job {
 	return rest
 }
 
-// storeRows makes all commits durable in one transaction of vault.db.
-func (v *Vault) storeRows(round []*job) error {
-	var commits []*job
-	for _, j := range round {
-		if j.rows != nil {
-			commits = append(commits, j)
+// storeRows makes all commits durable in one transaction of vault.db. It answers
+// those whose case does not take them, and leaves them out.
+func (v *Vault) storeRows(round []*job) (rest []*job, err error) {
+	rest, cases, err := v.openCases(round)
+	if err != nil {
+		return rest, err
+	}
+	var commits []*entering
+	for _, j := range rest {
+		if j.entering != nil {
+			commits = append(commits, j.entering)
 		}
 	}
 	if len(commits) == 0 {
-		return nil
+		return rest, nil
 	}
-	err := v.meta.Update(func(tx *bbolt.Tx) error {
-		for _, j := range commits {
-			if err := j.rows.put(tx, j.draft.id[:]); err != nil {
+	err = v.meta.Update(func(tx *bbolt.Tx) error {
+		for _, e := range commits {
+			if err := e.put(tx, v.queue); err != nil {
+				return err
+			}
+		}
+		for _, c := range cases {
+			if err := c.put(tx); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", metaName, err)
+		return rest, fmt.Errorf("%s: %w", metaName, err)
 	}
-	for _, j := range commits {
-		v.index.addCase(j.rows.entry.Case, j.rows.mailbox)
-		v.index.add(j.rows.entry)
+	for _, c := range cases {
+		v.index.addCase(c.mailbox, c.record)
 	}
-	return nil
-}
-
-func (r *rows) put(tx *bbolt.Tx, id []byte) error {
-	return errors.Join(
-		tx.Bucket([]byte(casesBucket)).Put(r.mailbox[:], r.kase),
-		tx.Bucket([]byte(itemsBucket)).Put(id, r.item),
-		tx.Bucket([]byte(headersBucket)).Put(id, r.header),
-		tx.Bucket([]byte(queueBucket)).Put(r.tag[:], r.queued))
+	for _, e := range commits {
+		v.index.add(newEntry(itemID(e.id[:]), e.item, e.opening))
+	}
+	return rest, nil
 }
 
 // discard removes a draft, some segments at a time, and frees its slots. When

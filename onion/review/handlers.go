@@ -16,6 +16,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"resguardo/crypto/card"
+	"resguardo/onion/logtiles"
 	"resguardo/vault"
 )
 
@@ -141,6 +142,23 @@ func (r *Review) item(c *gin.Context, m Member) {
 		},
 		extend: http.NewResponseController(c.Writer).SetWriteDeadline,
 	})
+}
+
+// publicLog answers what is asked of the public log.
+func (r *Review) publicLog(c *gin.Context) {
+	found, err := logtiles.Read(r.vault, c.Request.URL)
+	switch {
+	case errors.Is(err, vault.ErrNotFound):
+		fail(c, notFound)
+	case err != nil:
+		fail(c, internal)
+	default:
+		// Not every connection has deadlines; the server's have.
+		_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(writeDeadline))
+		c.Header("Cache-Control", found.Cache)
+		c.Header("Content-Length", strconv.Itoa(len(found.Body)))
+		c.Data(http.StatusOK, found.Type, found.Body)
+	}
 }
 
 // validRange accepts "bytes=FIRST-" and "bytes=FIRST-LAST" inside size bytes:

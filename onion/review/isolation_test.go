@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"resguardo/crypto/card"
+	"resguardo/onion/logtiles/logtest"
 	"resguardo/onion/review"
 )
 
@@ -22,6 +23,7 @@ func TestIsolation(t *testing.T) {
 	id, _ := h.report("hola", norte, "norte")
 	sessions := map[string]string{"nobody": "", "norte": h.session(norte), "sur": h.session(sur), "revoked": h.session(revoked)}
 	delete(h.members, revoked.card.Fingerprint())
+	logtest.Begin(t, h.vault).Publish(t)
 
 	type answers map[string]int // by role
 	table := map[string]answers{
@@ -29,6 +31,8 @@ func TestIsolation(t *testing.T) {
 		"POST /v1/login":     {"nobody": 400, "norte": 400, "sur": 400, "revoked": 400}, // its body decides: TestLoginRefuses
 		"GET /v1/items":      {"nobody": 401, "norte": 200, "sur": 200, "revoked": 401},
 		"GET /v1/items/:id":  {"nobody": 401, "norte": 200, "sur": 404, "revoked": 401},
+		"GET /log/*path":     {"nobody": 200, "norte": 200, "sur": 200, "revoked": 200}, // the log is public
+		"HEAD /log/*path":    {"nobody": 200, "norte": 200, "sur": 200, "revoked": 200},
 	}
 	var routes []string
 	for _, r := range review.Routes(h.handler) {
@@ -42,7 +46,7 @@ func TestIsolation(t *testing.T) {
 		}
 		method, path, _ := strings.Cut(route, " ")
 		for role, code := range want {
-			w := h.do(request{method: method, path: strings.Replace(path, ":id", id, 1), session: sessions[role], body: "{}"})
+			w := h.do(request{method: method, path: strings.NewReplacer(":id", id, "*path", "checkpoint").Replace(path), session: sessions[role], body: "{}"})
 			if path == card.LoginPath {
 				w = h.do(request{method: method, path: path, session: sessions[role]})
 			}

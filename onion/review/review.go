@@ -1,6 +1,7 @@
 // Package review is the reviewers' API: the second onion service, where the
 // people whose cards the vault knows fetch ciphertext. It speaks JSON
-// (resguardo/crypto/card has the types) and holds sessions in memory only.
+// (resguardo/crypto/card has the types) and holds sessions in memory only. Beside
+// the API stands the public log, as on the public onion, for everybody.
 //
 // A member logs in by signing a statement that names this vault's origin, the
 // address that the member's program dialled and a nonce from each side. After
@@ -21,6 +22,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"resguardo/crypto/card"
+	"resguardo/onion/logtiles"
 	"resguardo/vault"
 )
 
@@ -99,6 +101,8 @@ func (r *Review) routes() []route {
 		{method: http.MethodPost, path: card.LoginPath, access: anyone, open: r.login},
 		{method: http.MethodGet, path: card.ItemsPath, access: member, closed: r.items},
 		{method: http.MethodGet, path: card.ItemsPath + "/:id", access: member, closed: r.item},
+		{method: http.MethodGet, path: logtiles.Prefix + "*path", access: anyone, open: r.publicLog},
+		{method: http.MethodHead, path: logtiles.Prefix + "*path", access: anyone, open: r.publicLog},
 	}
 }
 

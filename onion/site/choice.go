@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -34,9 +35,10 @@ type placeView struct {
 	Ticked     bool
 }
 
+// orgView is an organisation, told by the names of its desks: its id means nothing to a source.
 type orgView struct {
-	ID       string
-	Excluded bool
+	ID, Desks string
+	Excluded  bool
 }
 
 // choices is what the source ticked on that page. It comes by POST: states and
@@ -152,11 +154,11 @@ func (s *Site) showChoice(c *gin.Context, lang string, picked choices, ref *refu
 	for _, st := range states {
 		p.States = append(p.States, placeView{st.Code, st.Name, slices.Contains(picked.places, st.Code)})
 	}
-	desksOf := map[string]int{}
+	count := map[string]int{}
 	for _, d := range all {
 		p.AnyGovernment = p.AnyGovernment || d.Government
-		if desksOf[d.Organisation]++; d.Organisation != "" && desksOf[d.Organisation] == 2 {
-			p.Organisations = append(p.Organisations, orgView{d.Organisation,
+		if count[d.Organisation]++; d.Organisation != "" && count[d.Organisation] == 2 {
+			p.Organisations = append(p.Organisations, orgView{d.Organisation, desksOf(all, d.Organisation, lang),
 				slices.Contains(picked.exclude, excludeOrganisation+d.Organisation)})
 		}
 	}
@@ -178,4 +180,25 @@ func (s *Site) showDesks(all []Desk, lang string, picked choices) []deskView {
 		views = append(views, v)
 	}
 	return views
+}
+
+// tellDesks is how many desks tell an organisation.
+const tellDesks = 2
+
+// desksOf is the names of an organisation's desks, some of them if they are many.
+// An organisation that has no desk any more is told by its id.
+func desksOf(all []Desk, organisation, lang string) string {
+	var names []string
+	for _, d := range all {
+		if d.Organisation == organisation {
+			names = append(names, name(d.Name, lang))
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return organisation
+	case len(names) > tellDesks:
+		names = append(names[:tellDesks], "…")
+	}
+	return strings.Join(names, ", ")
 }

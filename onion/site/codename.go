@@ -2,6 +2,7 @@ package site
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 )
@@ -14,14 +15,18 @@ type codenamePage struct {
 	Before  bool // the report was stored by an earlier send
 	Checked bool // it was typed again rightly
 	Differs int  // 1 to 8: the word that was typed wrongly
+	Logged  logTime
 }
 
-func (s *Site) showCodename(c *gin.Context, lang string, p codenamePage) {
+// showCodename shows the codename of a report that was stored at a moment.
+func (s *Site) showCodename(c *gin.Context, lang string, at time.Time, p codenamePage) {
+	p.Logged = logTimeOf(at, s.vault.Genesis().Epoch)
 	s.page(c, http.StatusOK, "codename", view{Lang: lang, Step: 4, Bare: true, Page: p})
 }
 
 // received answers a second send of a report that was finished, or stored more
-// than ten minutes ago.
+// than ten minutes ago. It names no epoch: that would tell when the report was
+// sent to whoever finds the form later.
 func (s *Site) received(c *gin.Context, lang string) {
 	s.page(c, http.StatusOK, "received", view{Lang: lang, Bare: true})
 }
@@ -40,7 +45,7 @@ func (s *Site) codename(c *gin.Context, lang string) {
 	if ok && known && earlier.shows(s.now()) && values.Get("action") == "check" {
 		words := s.draw(k, earlier.lang)
 		n := words.Differs(values.Get("words"))
-		s.showCodename(c, lang, codenamePage{Token: text, Words: words.String(), Checked: n == 0, Differs: n})
+		s.showCodename(c, lang, earlier.at, codenamePage{Token: text, Words: words.String(), Checked: n == 0, Differs: n})
 		return
 	}
 	if ok && values.Get("action") == "finish" {

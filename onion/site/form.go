@@ -112,9 +112,12 @@ func showQuestion(q question, lang string, sent []string) questionView {
 	return v
 }
 
-// excludeText names an exclusion: a desk, an organisation, or all of government
-// (the empty text: the page has a sentence for it).
+// excludeText names an exclusion: a desk, an organisation, or all of government.
+// What is none of them, or no longer, is shown as it came.
 func (s *Site) excludeText(lang, value string) string {
+	if value == excludeGovernment {
+		return s.locales.must(lang, "form.avoid_government")
+	}
 	if id, ok := strings.CutPrefix(value, excludeDesk); ok {
 		for _, d := range s.desks() {
 			if d.ID == id {
@@ -124,7 +127,7 @@ func (s *Site) excludeText(lang, value string) string {
 		return id
 	}
 	if org, ok := strings.CutPrefix(value, excludeOrganisation); ok {
-		return org
+		return s.locales.must(lang, "form.avoid_organisation", "desks", desksOf(s.desks(), org, lang))
 	}
-	return ""
+	return value
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"resguardo/onion/logtiles/logtest"
 )
 
 // Every answer has these headers and no other: no Date, Server, ETag,
@@ -41,22 +43,41 @@ func checkHeaders(t *testing.T, r response, more map[string]string) {
 
 func TestHeadersAreExact(t *testing.T) {
 	w := newWorld(t)
+	logtest.Begin(t, w.vault).Publish(t)
 	token := w.token("es")
-	paths := []string{"/", "/es/", "/en/", "/es/safety", "/es/keys", "/es/report", "/es/report?desk=norte",
-		"/es/codename", "/es/exit", w.site.cssPath, "/es", "/fr/", "/nope", "/static/", "/es/report/", "//es/", "/es/mailbox", "/favicon.ico", "/%0aFAKE", "/es/keys?desk=vacio", "/es/keys?%zz"}
-	methods := []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"}
+	paths := []string{"/", "/es/", "/en/", "/es", "/en", "/es/safety", "/es/keys", "/es/keys/norte.txt", "/es/report", "/es/report?desk=norte",
+		"/log/checkpoint", "/log/tile/0/000.p/1", "/log/tile/entries/000.p/1", "/log", "/log/", "/log/tile/0/000", "/log/tile/data/000.p/1",
+		"/es/codename", "/es/exit", w.site.cssPath, "/fr/", "/nope", "/static/", "/es/report/", "//es/", "/es/mailbox", "/favicon.ico", "/%0aFAKE",
+		"/es/keys/", "/es/keys/vacio.txt", "/es/keys/norte", "/es/keys?%zz"}
+	methods := []string{"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"}
+	tile := map[string]string{"Content-Type": "application/octet-stream", "Cache-Control": "public, max-age=31536000, immutable"}
+	special := map[string]map[string]string{ // where they differ
+		w.site.cssPath:              {"Content-Type": "text/css; charset=utf-8"},
+		"/es/keys/norte.txt":        {"Content-Type": "text/plain; charset=utf-8", "Content-Disposition": `attachment; filename="recipients.txt"`},
+		"/es/exit":                  {"Refresh": "0; url=https://www.wikipedia.org/"},
+		"/log/checkpoint":           {"Content-Type": "text/plain; charset=utf-8"},
+		"/log/tile/0/000.p/1":       tile,
+		"/log/tile/entries/000.p/1": tile,
+	}
 	for _, path := range paths {
 		for _, method := range methods {
 			r := w.do(w.request(method, path, nil))
 			more := map[string]string{}
+			if method == "HEAD" {
+				if r.body != "" {
+					t.Errorf("HEAD %s has a body", path)
+				}
+				get := w.do(w.request("GET", path, nil))
+				if get.status != r.status {
+					t.Errorf("HEAD %s: status %d, GET %d", path, r.status, get.status)
+				}
+				r.body = get.body // its length stands in the headers
+			}
 			if allow := r.header.Get("Allow"); r.status == http.StatusMethodNotAllowed && allow != "" {
 				more["Allow"] = allow
 			}
-			if r.status == http.StatusOK && path == w.site.cssPath {
-				more["Content-Type"] = "text/css; charset=utf-8"
-			}
-			if r.status == http.StatusOK && path == "/es/exit" {
-				more["Refresh"] = "0; url=https://www.wikipedia.org/"
+			if r.status == http.StatusOK {
+				maps.Copy(more, special[path])
 			}
 			if r.status >= 300 && r.status < 400 {
 				t.Errorf("%s %s redirects", method, path)
@@ -65,8 +86,6 @@ func TestHeadersAreExact(t *testing.T) {
 		}
 	}
 
-	file := w.get("/es/keys?desk=norte")
-	checkHeaders(t, file, map[string]string{"Content-Type": "text/plain; charset=utf-8", "Content-Disposition": `attachment; filename="recipients.txt"`})
 	sent := w.send("es", field("token", token), field("desk", "norte"), field("message", "x"))
 	codenameIn(t, sent)
 	checkHeaders(t, sent, nil)
@@ -101,14 +120,24 @@ func TestStatuses(t *testing.T) {
 		{"GET", "/en/", 200, "Tell us what you know."},
 		{"GET", "/en/nope", 404, "This page does not exist."},
 		{"GET", "/nope", 404, "Esta página no existe."},
-		{"GET", "/es", 404, "Esta página no existe."},
+		{"GET", "/es", 200, "Cuenta lo que sabes."},
+		{"GET", "/en", 200, "Tell us what you know."},
+		{"GET", "/esx", 404, "Esta página no existe."},
 		{"GET", "/static/../locales/es.toml", 404, "Esta página no existe."},
 		{"PUT", "/en/report", 405, "This page cannot be opened like that."},
-		{"HEAD", "/es/", 405, ""},
+		{"HEAD", "/es/", 200, ""},
+		{"HEAD", "/nope", 404, ""},
+		{"HEAD", "/es/exit", 405, ""},
+		{"GET", "/log/checkpoint", 404, "Esta página no existe."},
+		{"POST", "/log/checkpoint", 405, "Esta página no se puede abrir así."},
 		{"GET", "/es/exit", 405, "Esta página no se puede abrir así."},
 		{"GET", "/es/codename", 405, "Esta página no se puede abrir así."},
 		{"POST", "/es/report", 400, "No entendimos"},
-		{"GET", "/es/keys?desk=nadie", 404, "Esta página no existe."},
+		{"GET", "/es/keys/nadie.txt", 404, "Esta página no existe."},
+		{"GET", "/en/keys/vacio.txt", 404, "This page does not exist."},
+		{"GET", "/en/keys/norte", 404, "This page does not exist."},
+		{"GET", "/en/keys/norte.txt/", 404, "This page does not exist."},
+		{"GET", "/es/keys?desk=nadie", 200, "Cifrar antes de enviar"},
 		{"GET", "/en/report?desk=nadie", 422, "no longer in the list"},
 		{"GET", "/es/report?desk=vacio", 422, "no puede recibir reportes ahora"},
 		{"POST", "/es/exit", 200, "Un momento"},
@@ -126,6 +155,7 @@ func TestStatuses(t *testing.T) {
 func TestHost(t *testing.T) {
 	w := newWorld(t)
 	own := strings.TrimPrefix(w.url, "http://")
+	logtest.Begin(t, w.vault).Publish(t)
 	for host, status := range map[string]int{
 		own:                      200,
 		strings.ToUpper(own):     200,
@@ -138,8 +168,11 @@ func TestHost(t *testing.T) {
 		r.Host = host
 		r.Header.Set("X-Forwarded-For", "203.0.113.7")
 		r.Header.Set("X-Forwarded-Proto", "https")
-		if got := w.do(r).status; got != status {
-			t.Errorf("Host %q: status %d, want %d", host, got, status)
+		for _, path := range []string{"/es/", "/log/checkpoint"} {
+			r.URL.Path = path
+			if got := w.do(r).status; got != status {
+				t.Errorf("Host %q: %s: status %d, want %d", host, path, got, status)
+			}
 		}
 	}
 }
@@ -152,11 +185,13 @@ func TestGatewayGetsNoForm(t *testing.T) {
 		func(r *http.Request) { r.Host = "abcdefghijklmnop.onion.ly" },
 		func(r *http.Request) { r.Header.Set("X-Forwarded-Host", "abcdefghijklmnop.tor2web.io") },
 	} {
-		for _, method := range []string{"GET", "POST"} {
-			r := w.request(method, "/en/report", nil)
+		for _, to := range []struct{ method, path, sentence string }{
+			{"GET", "/en/report", "Install Tor Browser"}, {"POST", "/en/report", "Install Tor Browser"}, {"GET", "/log/checkpoint", "Instala Tor Browser"},
+		} {
+			r := w.request(to.method, to.path, nil)
 			change(r)
 			got := w.do(r)
-			if got.status != http.StatusForbidden || !strings.Contains(got.body, "Install Tor Browser") || strings.Contains(got.body, "<form") {
+			if got.status != http.StatusForbidden || !strings.Contains(got.body, to.sentence) || strings.Contains(got.body, "<form") {
 				t.Errorf("status %d:\n%s", got.status, got.body)
 			}
 		}
@@ -193,12 +228,14 @@ func TestRoutes(t *testing.T) {
 	w := newWorld(t)
 	var got []string
 	for _, r := range w.site.engine.Routes() {
-		if !strings.HasPrefix(r.Path, "/en/") {
+		if !strings.HasPrefix(r.Path, "/en") {
 			got = append(got, r.Method+" "+r.Path)
 		}
 	}
-	want := []string{"GET /", "GET " + w.site.cssPath, "GET /es/", "GET /es/safety", "GET /es/keys", "GET /es/report",
-		"POST /es/report", "POST /es/codename", "POST /es/exit"}
+	want := []string{"POST /es/report", "POST /es/codename", "POST /es/exit"}
+	for _, path := range []string{"/", w.site.cssPath, "/log/*path", "/es", "/es/", "/es/safety", "/es/keys", "/es/keys/:file", "/es/report"} {
+		want = append(want, "GET "+path, "HEAD "+path)
+	}
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {

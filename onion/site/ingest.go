@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
 
 	"resguardo/crypto/codename"
@@ -75,17 +74,23 @@ func (in *intake) describe(origin string, a accepted, keys codename.Keys) error 
 		Day:        a.day,
 		Desks:      a.readers.ids(),
 		Excluded:   a.readers.excluded,
+		Governance: a.governance,
 		Share:      a.share,
 		ReplyTo:    replyTo,
 		ThreadKey:  keys.Thread[:],
 		DeskLogKey: deskLog[:],
 	}
 	in.submission = vault.Submission{
-		Mailbox:    sha256.Sum256(keys.Mailbox[:]),
-		Case:       id,
-		Thread:     thread,
-		Event:      translog.NewEvent(keys.Log, translog.Report, 0),
-		Expire:     translog.NewEvent(keys.Log, translog.Expire, 0),
+		Mailbox: sha256.Sum256(keys.Mailbox[:]),
+		Case:    id,
+		Thread:  thread,
+		Event:   translog.NewEvent(keys.Log, translog.Report, 0),
+		Expire:  translog.NewEvent(keys.Log, translog.Expire, 0),
+		Tombstones: [2][32]byte{
+			translog.NewEvent(keys.Log, translog.SourceDelete, 0).Tag(translog.SourceDelete),
+			translog.NewEvent(deskLog, translog.DeskDelete, 0).Tag(translog.DeskDelete),
+		},
+		Governance: a.governance,
 		Recipient:  replyTo,
 		Desks:      a.readers.ids(),
 		Day:        a.day,
@@ -137,11 +142,4 @@ func (in *intake) refusal() *refusal {
 		return storageRefusal(in.err)
 	}
 	return errEncrypt
-}
-
-func storageRefusal(err error) *refusal {
-	if errors.Is(err, vault.ErrFull) {
-		return errFull
-	}
-	return errStore
 }

@@ -51,6 +51,15 @@ func (l *locales) text(lang, id string, args ...any) (string, error) {
 	return l.byLang[lang].Localize(c)
 }
 
+// must is text for ids that stand in this program: the catalogues have them all.
+func (l *locales) must(lang, id string, args ...any) string {
+	text, err := l.text(lang, id, args...)
+	if err != nil {
+		panic("site: no sentence " + id)
+	}
+	return text
+}
+
 // name is the text of one language from the operator's files, or of another one
 // if that is missing.
 func name(text map[string]string, lang string) string {

@@ -136,7 +136,7 @@ func (s *Site) warnGateway(c *gin.Context) {
 	s.page(c, http.StatusForbidden, "gateway", view{Lang: s.languageOf(c), Alone: true})
 }
 
-func (s *Site) stylesheet(c *gin.Context) {
+func (s *Site) style(c *gin.Context) {
 	s.answer(c, http.StatusOK, "text/css; charset=utf-8", s.css)
 }
 
@@ -199,24 +199,11 @@ type keysPage struct {
 	Fingerprints bool // their fingerprints are shown
 }
 
-// keys shows the desks' recipients, or with ?desk=ID gives those of one desk as
-// a file for age -R. It is named the same for every desk.
+// keys shows the desks' recipients.
 func (s *Site) keys(c *gin.Context, lang string) {
-	all := s.desks()
-	if c.Request.URL.RawQuery != "" {
-		id := c.Request.URL.Query().Get("desk")
-		i := slices.IndexFunc(all, func(d Desk) bool { return d.ID == id })
-		if i < 0 || len(all[i].Recipients) == 0 {
-			s.fail(c, http.StatusNotFound)
-			return
-		}
-		c.Writer.Header().Set("Content-Disposition", `attachment; filename="recipients.txt"`)
-		s.answer(c, http.StatusOK, "text/plain; charset=utf-8", recipientsFile(all[i]))
-		return
-	}
 	var p keysPage
 	n := 0
-	for _, d := range all {
+	for _, d := range s.desks() {
 		v := s.showDesk(d, lang)
 		for _, r := range d.Recipients {
 			v.Keys = append(v.Keys, keyView{r.String(), r.Fingerprint()})
@@ -226,6 +213,20 @@ func (s *Site) keys(c *gin.Context, lang string) {
 	}
 	p.Inline, p.Fingerprints = n <= maxInline, n <= maxFingerprints
 	s.page(c, http.StatusOK, "keys", view{Lang: lang, Path: "/keys", Page: p})
+}
+
+// keysFile gives the recipients of one desk, named DESK.txt, as a file for age -R.
+// It is saved under one name for every desk: a folder of downloads tells no desk.
+func (s *Site) keysFile(c *gin.Context) {
+	id, ok := strings.CutSuffix(c.Param("file"), ".txt")
+	all := s.desks()
+	i := slices.IndexFunc(all, func(d Desk) bool { return d.ID == id })
+	if !ok || i < 0 || len(all[i].Recipients) == 0 {
+		s.fail(c, http.StatusNotFound)
+		return
+	}
+	c.Writer.Header().Set("Content-Disposition", `attachment; filename="recipients.txt"`)
+	s.answer(c, http.StatusOK, "text/plain; charset=utf-8", recipientsFile(all[i]))
 }
 
 // recipientsFile is a desk's recipients as age -R reads them: one a line, each

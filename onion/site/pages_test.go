@@ -210,7 +210,7 @@ func TestSentTextIsInert(t *testing.T) {
 			"message": w.send("es", field("token", ""), field("desk", "norte"), field("message", x), field("a-where", x), file(x, x)),
 			"fields":  w.send("es", field("token", x), field("desk", x), field("exclude", "org:"+x), field("share", x), field("message", "m"), field("a-kind", x)),
 			"query":   w.get("/es/report?desk=" + url.QueryEscape(x)),
-			"keys":    w.get("/es/keys?desk=" + url.QueryEscape(x)),
+			"keys":    w.get("/es/keys/" + url.PathEscape(x) + ".txt"),
 			"path":    w.get("/es/" + url.PathEscape(x)),
 			"words":   w.postForm("/es/codename", url.Values{"token": {x}, "action": {"check"}, "words": {x}}),
 			"choice":  w.postForm("/es/report", url.Values{"state": {"SON"}, "desk": {x}, "exclude": {"desk:" + x}}),
@@ -232,7 +232,7 @@ func TestKeysPage(t *testing.T) {
 		}
 	}
 	var got []string
-	for line := range strings.Lines(w.get("/es/keys?desk=sur").body) {
+	for line := range strings.Lines(w.get("/es/keys/sur.txt").body) {
 		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") {
 			r, err := seal.ParseRecipient(line)
 			if err != nil {
@@ -243,6 +243,42 @@ func TestKeysPage(t *testing.T) {
 	}
 	if want := []string{w.desks[1].Recipients[0].Fingerprint(), w.desks[1].Recipients[1].Fingerprint()}; !slices.Equal(got, want) {
 		t.Errorf("keys %q, want %q", got, want)
+	}
+}
+
+// A source knows an organisation by its teams, not by its id.
+func TestOrganisationIsToldByItsDesks(t *testing.T) {
+	w := newWorld(t)
+	told := regexp.MustCompile(`value="org:([a-z]+)"( checked)?> ([^<]*)</label>`)
+	for lang, want := range map[string][2]string{
+		"es": {"Toda la organización de Equipo estado, Equipo otro", "la organización de Equipo estado, Equipo otro"},
+		"en": {"The whole organisation of Team estado, Team otro", "the organisation of Team estado, Team otro"},
+	} {
+		m := told.FindAllStringSubmatch(w.get("/"+lang+"/report").body, -1)
+		if len(m) != 1 || m[0][1] != "gob" || m[0][3] != want[0] {
+			t.Errorf("choice: %q", m)
+		}
+		form := w.postForm("/"+lang+"/report", url.Values{"desk": {"norte"}, "exclude": {"org:gob", "government"}})
+		if text := w.sentence(lang, "form.avoid") + " " + w.sentence(lang, "form.avoid_government") + "; " + want[1] + "."; !strings.Contains(form.body, text) {
+			t.Errorf("no %q in:\n%s", text, form.body)
+		}
+		refused := w.send(lang, field("token", w.token(lang)), field("desk", "otro"), field("exclude", "org:gob"), field("message", "x"))
+		if m := told.FindAllStringSubmatch(refused.body, -1); len(m) != 1 || m[0][2] == "" || m[0][3] != want[1] {
+			t.Errorf("refused form: %q", m)
+		}
+	}
+
+	w.desks = append(w.desks, Desk{ID: "tercero", Name: map[string]string{"es": "Equipo tercero"}, Organisation: "gob"})
+	if m := told.FindStringSubmatch(w.get("/es/report").body); m == nil || m[3] != "Toda la organización de Equipo estado, Equipo otro, …" {
+		t.Errorf("three desks: %q", m)
+	}
+	// Nobody is renamed into somebody else: what is gone keeps its id, and what never was is not called government.
+	w.desks = w.desks[:2]
+	for value, want := range map[string]string{"org:gob": "la organización de gob", "desk:estado": "estado", "nada": "nada"} {
+		r := w.send("es", field("token", w.token("es")), field("desk", "norte"), field("exclude", value), field("message", "x"))
+		if r.status != 422 || !strings.Contains(r.body, `value="`+value+`" checked> `+want+"</label>") {
+			t.Errorf("%s: status %d, no %q in:\n%s", value, r.status, want, r.body)
+		}
 	}
 }
 

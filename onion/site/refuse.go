@@ -3,6 +3,8 @@ package site
 import (
 	"errors"
 	"net/http"
+
+	"resguardo/vault"
 )
 
 // refusal is a reason to store nothing. The source reads the sentence of the
@@ -46,6 +48,14 @@ var (
 func asRefusal(err error) *refusal {
 	if r, ok := errors.AsType[*refusal](err); ok {
 		return r
+	}
+	return errStore
+}
+
+// storageRefusal is what the source is told about an error of the vault.
+func storageRefusal(err error) *refusal {
+	if errors.Is(err, vault.ErrFull) {
+		return errFull
 	}
 	return errStore
 }

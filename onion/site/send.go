@@ -32,12 +32,13 @@ func (s *Site) post(c *gin.Context, lang string) {
 
 // accepted is what may be stored, before its files.
 type accepted struct {
-	codename codename.Codename
-	readers  readers // at least one recipient
-	share    string  // one of shares
-	message  string
-	answers  []byte // JSON
-	day      string // 2006-01-02, UTC: no time of a report is finer
+	codename   codename.Codename
+	readers    readers // at least one recipient
+	governance uint64  // sequence of the governance note in force
+	share      string  // one of shares
+	message    string
+	answers    []byte // JSON
+	day        string // 2006-01-02, UTC: no time of a report is finer
 }
 
 // sending is one report while it is sent.
@@ -48,7 +49,8 @@ type sending struct {
 	parts    *parts
 	token    token
 	claimed  bool
-	upload   func() // gives back the place for uploads, if it has one
+	upload   func()    // gives back the place for uploads, if it has one
+	at       time.Time // when it was stored
 	codename codename.Codename
 	intake   *intake
 }
@@ -63,7 +65,7 @@ func (s *Site) send(c *gin.Context, lang, boundary string) {
 	}
 	switch ref := x.run(); ref {
 	case nil, errStoredBefore:
-		s.showCodename(c, lang, codenamePage{Token: x.parts.form.token, Words: x.codename.String(), Before: ref == errStoredBefore})
+		s.showCodename(c, lang, x.at, codenamePage{Token: x.parts.form.token, Words: x.codename.String(), Before: ref == errStoredBefore})
 	case errReceivedOnce:
 		s.received(c, lang)
 	default:
@@ -102,6 +104,7 @@ func (x *sending) accept() error {
 	if !slices.Contains(shares[:], f.share) {
 		return errMalformed
 	}
+	governance := s.config.Governance()
 	readers, ref := choose(s.desks(), f.desks, f.exclude)
 	if ref != nil {
 		return ref
@@ -116,12 +119,13 @@ func (x *sending) accept() error {
 	x.codename = s.draw(k, x.lang)
 	x.intake = new(intake)
 	return x.intake.begin(x.ctx, s, accepted{
-		codename: x.codename,
-		readers:  readers,
-		share:    f.share,
-		message:  f.message,
-		answers:  answers,
-		day:      now.UTC().Format(time.DateOnly),
+		codename:   x.codename,
+		readers:    readers,
+		governance: governance,
+		share:      f.share,
+		message:    f.message,
+		answers:    answers,
+		day:        now.UTC().Format(time.DateOnly),
 	})
 }
 
@@ -137,7 +141,7 @@ func (x *sending) claim(k token) error {
 		x.token, x.claimed = k, true
 		return nil
 	case earlier.shows(x.site.now()):
-		x.codename = x.site.draw(k, earlier.lang)
+		x.codename, x.at = x.site.draw(k, earlier.lang), earlier.at
 		return errStoredBefore
 	default:
 		return errReceivedOnce
@@ -176,7 +180,8 @@ func (x *sending) finish() error {
 	if err := x.intake.commit(context.WithoutCancel(x.ctx)); err != nil {
 		return err
 	}
-	x.site.tokens.store(x.token, x.lang, x.site.now())
+	x.at = x.site.now()
+	x.site.tokens.store(x.token, x.lang, x.at)
 	x.claimed = false
 	return nil
 }

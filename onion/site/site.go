@@ -12,6 +12,7 @@
 //	ingest.go  seals and stores
 //	token.go   the form token, and what became of it
 //	kdf.go     the two places for the slow key derivation
+//	public.go  the public log, and what it says about the site
 //
 // The message and the answers stay in memory for one request, so that a refusal
 // can show them again; file contents never do as a whole. Used tokens (as
@@ -20,9 +21,7 @@ package site
 
 import (
 	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"html/template"
@@ -34,6 +33,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"resguardo/crypto/codename"
+	"resguardo/onion/logtiles"
 	"resguardo/vault"
 )
 
@@ -53,6 +53,10 @@ type Config struct {
 	Hotline       string // may be empty
 	OtherWays     []Way  // other ways to report
 	LeaveTo       string // where the neutral page goes on to; default https://www.wikipedia.org/
+
+	// Governance tells the sequence of the governance note in force, which each
+	// report carries; nil means 0.
+	Governance func() uint64
 
 	// Circuit tells the circuit of a request from its context: one circuit gets
 	// at most a quarter of the slots for uploads and of the places for key derivations. nil,
@@ -120,11 +124,7 @@ func New(c Config, v *vault.Vault, desks func() []Desk) (*Site, error) {
 	if s.templates, err = loadTemplates(); err != nil {
 		return nil, err
 	}
-	if s.css, err = assets.ReadFile("static/site.css"); err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(s.css)
-	s.cssPath = "/static/site-" + hex.EncodeToString(sum[:4]) + ".css"
+	s.css, s.cssPath = stylesheet()
 	s.engine = s.routes()
 	return s, nil
 }
@@ -144,6 +144,9 @@ func (c Config) withDefaults() (Config, error) {
 		if lang != "es" && lang != "en" {
 			return c, fmt.Errorf("language %q: not one of es, en", lang)
 		}
+	}
+	if c.Governance == nil {
+		c.Governance = func() uint64 { return 0 }
 	}
 	if c.LeaveTo == "" {
 		c.LeaveTo = "https://www.wikipedia.org/"
@@ -187,17 +190,24 @@ func (s *Site) routes() *gin.Engine {
 	e.NoRoute(func(c *gin.Context) { s.fail(c, http.StatusNotFound) })
 	e.NoMethod(func(c *gin.Context) { s.fail(c, http.StatusMethodNotAllowed) })
 
-	e.GET("/", s.in(s.config.Languages[0], s.landing))
-	e.GET(s.cssPath, s.stylesheet)
+	get := func(path string, f gin.HandlerFunc) {
+		e.GET(path, f)
+		e.HEAD(path, f) // net/http leaves out the body
+	}
+	get("/", s.in(s.config.Languages[0], s.landing))
+	get(s.cssPath, s.style)
+	get(logtiles.Prefix+"*path", s.publicLog)
 	for _, lang := range s.config.Languages {
-		g := e.Group("/" + lang)
-		g.GET("/", s.in(lang, s.landing))
-		g.GET("/safety", s.in(lang, s.safety))
-		g.GET("/keys", s.in(lang, s.keys))
-		g.GET("/report", s.in(lang, s.choose))
-		g.POST("/report", s.in(lang, s.post))
-		g.POST("/codename", s.in(lang, s.codename))
-		g.POST("/exit", s.in(lang, s.exit))
+		at := "/" + lang
+		get(at, s.in(lang, s.landing))
+		get(at+"/", s.in(lang, s.landing))
+		get(at+"/safety", s.in(lang, s.safety))
+		get(at+"/keys", s.in(lang, s.keys))
+		get(at+"/keys/:file", s.keysFile)
+		get(at+"/report", s.in(lang, s.choose))
+		e.POST(at+"/report", s.in(lang, s.post))
+		e.POST(at+"/codename", s.in(lang, s.codename))
+		e.POST(at+"/exit", s.in(lang, s.exit))
 	}
 	return e
 }

@@ -197,16 +197,21 @@ func (p Policy) check() error {
 	return err
 }
 
+// unseen reports control characters and every space but the usual one:
+// torchwood.ParsePolicy v0.9.0 panics on a line of them alone.
+func unseen(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) && r != ' ' }
+
 // PolicyLog is the verifier key of the log that a C2SP tlog-policy is about. The
 // policy has exactly one log line, at most 16 KiB, and a line feed at its end; no
-// line is a hyphen alone, or has a space at its end or a control character.
+// line is a hyphen alone, or has a space at its end, a control character or a space
+// that is not U+0020.
 func PolicyLog(text string) (vkey string, err error) {
 	if len(text) > maxPolicy || !strings.HasSuffix(text, "\n") || !utf8.ValidString(text) {
 		return "", errors.New("a policy is at most 16 KiB of UTF-8 and ends in a line feed")
 	}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
-		if line == none || strings.HasSuffix(line, " ") || strings.ContainsFunc(line, unicode.IsControl) {
+		if line == none || strings.HasSuffix(line, " ") || strings.ContainsFunc(line, unseen) {
 			return "", errors.New("a line of the policy has a character that it must not have")
 		}
 		line, _, _ = strings.Cut(line, "#")

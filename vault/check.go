@@ -232,7 +232,7 @@ func (c *checker) items() error {
 		}
 		waits, logged := tx.Bucket([]byte(queueBucket)).Get(o.Tag[:]) != nil, c.commitments[o.Tag]
 		switch want := translog.Event(r.Event).Commit(r.Opening); {
-		case !waits && logged == nil && !c.v.logged(o.Tag): // it may have been logged just now
+		case !waits && logged == nil && !c.v.Logged(o.Tag): // it may have been logged just now
 			return fmt.Errorf("%w: its event is neither queued nor in the log", ErrDamaged)
 		case waits && logged != nil:
 			return fmt.Errorf("%w: its event is queued and in the log", ErrDamaged)

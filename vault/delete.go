@@ -106,7 +106,7 @@ func (v *Vault) delete(ctx context.Context, tag [32]byte, plan func(*bbolt.Tx) (
 	var d deletion
 	err := v.exclusive(ctx, func() error {
 		err := v.view(func(tx *bbolt.Tx) (err error) {
-			if tx.Bucket([]byte(queueBucket)).Get(tag[:]) != nil || v.logged(tag) {
+			if tx.Bucket([]byte(queueBucket)).Get(tag[:]) != nil || v.Logged(tag) {
 				return ErrExists
 			}
 			d, err = plan(tx)
@@ -285,7 +285,7 @@ func (v *Vault) applyTombstones() error {
 		}
 		r := d.kase.record
 		expire := translog.Event(r.Expire).Tag(translog.Expire)
-		if !v.logged([32]byte(r.Tombstones[0])) && !v.logged([32]byte(r.Tombstones[1])) && !v.logged(expire) {
+		if !v.Logged([32]byte(r.Tombstones[0])) && !v.Logged([32]byte(r.Tombstones[1])) && !v.Logged(expire) {
 			continue
 		}
 		files, err := v.destroy(d)

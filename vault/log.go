@@ -348,8 +348,8 @@ func (v *Vault) exclusive(ctx context.Context, fn func() error) error {
 	return err
 }
 
-// logged tells whether a leaf with this tag is in the log.
-func (v *Vault) logged(tag [32]byte) bool {
+// Logged tells whether the event with this tag is in the log. Until then it waits in the queue.
+func (v *Vault) Logged(tag [32]byte) bool {
 	v.log.mu.RLock()
 	defer v.log.mu.RUnlock()
 	return v.log.monitor != nil && v.log.monitor.Has(tag)

@@ -184,7 +184,7 @@ func (v *Vault) refuseKnown(round []*job) (rest []*job) {
 		for _, j := range round {
 			if e := j.entering; e != nil {
 				tag := e.tag()
-				known := seen[translogTag(tag)] || queue.Get(tag[:]) != nil || v.logged(tag)
+				known := seen[translogTag(tag)] || queue.Get(tag[:]) != nil || v.Logged(tag)
 				seen[translogTag(tag)] = true
 				if e.kase != nil {
 					id := e.kase.Case

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"resguardo/vault/translog"
+)
+
+// TestMain makes the test binary the program, so that stories run the real thing
+// as a process of its own.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"resguardo-audit": main, "makelog": makeLog})
+}
+
+// TestStories runs testdata/*.txt: what an auditor types, and what happens.
+func TestStories(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("LANG", "en_US.UTF-8")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": cmdServe},
+	})
+}
+
+// serve DIR serves a folder over HTTP; $URL is its address.
+func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
+	s := httptest.NewServer(http.FileServerFS(os.DirFS(ts.MkAbs(args[0]))))
+	ts.Defer(s.Close)
+	ts.Setenv("URL", s.URL+"/")
+}
+
+// makeLog writes a log, whose last epoch has just ended, and the auditor's policy:
+// makelog [FLAGS] DIR POLICY.
+func makeLog() {
+	epochs := flag.Int("epochs", 3, "")
+	ago := flag.Int("ago", 0, "epochs that passed since the last one")
+	report := flag.String("report", "", "eight words whose report is in the first epoch")
+	ack := flag.Bool("ack", false, "the report is acknowledged in the second epoch")
+	cosigned := flag.Int("cosigned", 2, "witnesses that sign")
+	quorum := flag.Int("quorum", 2, "witnesses that the policy asks for")
+	other := flag.Bool("other", false, "another history")
+	flag.Parse()
+	f := newForge()
+	f.genesis.Policy = f.policy(*quorum)
+	f.next = translog.EpochAt(time.Now(), testLength) - int64(*epochs) - int64(*ago)
+	if *other {
+		f.counter = 1000
+	}
+	f.begin()
+	for i := range *epochs {
+		switch {
+		case i == 0 && *report != "":
+			f.epoch(f.its(*report, translog.Report, 0))
+		case i == 1 && *ack:
+			f.epoch(f.its(*report, translog.Ack, 0))
+		default:
+			f.epoch()
+		}
+	}
+	f.cosign(*cosigned, f.due())
+	if err := f.write(flag.Arg(0)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	must(0, os.WriteFile(flag.Arg(1), []byte(f.policy(*quorum)), 0o600))
+}

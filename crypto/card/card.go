@@ -28,6 +28,12 @@
 // another. The reviewer's program writes every statement itself; it never signs
 // a text that a server made.
 //
+// A [Login] opens a session. A [Letter] lies inside a sealed item and says to its
+// readers who wrote it. A [Statement], a [Delete] or a [Hold] goes to the server
+// and says what it may do to a case. Those that are checked for more than their
+// form have an Open function, which takes the card; the Parse functions verify no
+// signature, and say so.
+//
 // All forms are canonical: what does not encode to the same bytes again is
 // refused. The package checks recipients by their shape only; crypto/seal parses
 // them.
@@ -124,7 +130,7 @@ func Parse(text []byte) (Card, error) {
 	if err != nil {
 		return Card{}, fmt.Errorf("line 4: verifier: %w; %s", err, remake)
 	}
-	if err := verify(text, encode(cardFormat, c.fields()), v); err != nil {
+	if _, err := verify(text, encode(cardFormat, c.fields()), v); err != nil {
 		return Card{}, fmt.Errorf("line 7: %w; %s", err, remake)
 	}
 	return c, nil

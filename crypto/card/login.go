@@ -88,7 +88,7 @@ func OpenLogin(msg []byte, c Card) (Login, error) {
 	if err := l.check(); err != nil {
 		return Login{}, err
 	}
-	if err := verify(msg, encode(loginFormat, l.fields()), v); err != nil {
+	if _, err := verify(msg, encode(loginFormat, l.fields()), v); err != nil {
 		return Login{}, err
 	}
 	return l, nil

@@ -29,31 +29,92 @@ func sign(format string, fields []field, signer note.Signer) ([]byte, error) {
 	return note.Sign(&note.Note{Text: string(encode(format, fields))}, signer)
 }
 
-// verify checks that msg is text, a blank line and exactly one signature of the
-// text, by v, encoded in the one way that note.Sign encodes it.
-func verify(msg, text []byte, v note.Verifier) error {
-	n, err := note.Open(msg, note.VerifierList(v))
+// signChecked signs the fields and hands out nothing that check refuses.
+func signChecked(format string, fields []field, signer note.Signer, check func([]byte) error) ([]byte, error) {
+	msg, err := sign(format, fields, signer)
+	if err != nil {
+		return nil, err
+	}
+	if err := check(msg); err != nil {
+		return nil, err
+	}
+	return msg, nil
+}
+
+// verify checks that msg is text, a blank line and signatures of the text, each
+// by another one of known, encoded in the one way that note.Sign encodes them.
+// It returns the names of the signers in the order of their signatures; for one
+// known verifier that is exactly one.
+func verify(msg, text []byte, known ...note.Verifier) ([]string, error) {
+	n, err := note.Open(msg, note.VerifierList(known...))
 	var invalid *note.InvalidSignatureError
 	var unverified *note.UnverifiedNoteError
 	switch {
 	case errors.As(err, &invalid):
-		return errors.New("the signature does not match the text, so it was changed")
+		return nil, errors.New("the signature does not match the text, so it was changed")
 	case errors.As(err, &unverified):
-		return errors.New("not signed by the key it must be signed by")
+		return nil, errors.New("not signed by the key it must be signed by")
 	case err != nil:
-		return errors.New("not a signed note: the signature line is damaged or missing")
+		return nil, errNoSignature
 	}
-	// note.Open takes base64 whose last bits are not zero and drops repeated and
-	// unknown signatures.
-	sig, err := base64.StdEncoding.DecodeString(n.Sigs[0].Base64)
-	if err != nil {
-		return err
+	return signers(msg, text, n.Sigs)
+}
+
+// verifyBy is verify with the verifier keys of reviewers' cards, none given
+// twice. It returns fingerprints.
+func verifyBy(msg, text []byte, cards ...Card) ([]string, error) {
+	var known []note.Verifier
+	for _, c := range cards {
+		if c.Role != Reviewer {
+			return nil, errors.New("only reviewers' cards sign this")
+		}
+		v, err := note.NewVerifier(c.Verifier)
+		if err != nil {
+			return nil, fmt.Errorf("verifier: %w", err)
+		}
+		known = append(known, v)
 	}
-	again := string(text) + "\n— " + v.Name() + " " + base64.StdEncoding.EncodeToString(sig) + "\n"
-	if again != string(msg) {
-		return errors.New("more than one signature, or one in another form")
+	names, err := verify(msg, text, known...)
+	for i := range names {
+		names[i] = strings.TrimPrefix(names[i], namePrefix)
 	}
-	return nil
+	return names, err
+}
+
+// claimed is verify without its verification: the names that stand at the
+// signatures. Anybody can write them.
+func claimed(msg, text []byte) ([]string, error) {
+	_, err := note.Open(msg, nil)
+	var unverified *note.UnverifiedNoteError
+	if !errors.As(err, &unverified) {
+		return nil, errNoSignature
+	}
+	return signers(msg, text, unverified.Note.UnverifiedSigs)
+}
+
+var errNoSignature = errors.New("not a signed note: the signature line is damaged or missing")
+
+// signers returns the names of sigs if msg is text with these signatures and
+// nothing else: note.Open takes base64 whose last bits are not zero and drops
+// repeated and unknown signatures.
+func signers(msg, text []byte, sigs []note.Signature) ([]string, error) {
+	names := make([]string, len(sigs))
+	var again bytes.Buffer
+	again.Grow(len(msg))
+	again.Write(text)
+	again.WriteByte('\n')
+	for i, s := range sigs {
+		sig, err := base64.StdEncoding.DecodeString(s.Base64)
+		if err != nil {
+			return nil, err
+		}
+		names[i] = s.Name
+		again.WriteString("— " + s.Name + " " + base64.StdEncoding.EncodeToString(sig) + "\n")
+	}
+	if !bytes.Equal(again.Bytes(), msg) {
+		return nil, errors.New("more than one signature, or one in another form")
+	}
+	return names, nil
 }
 
 // readFields returns the values of the lines between the format line and the

@@ -46,6 +46,16 @@ func FuzzOpenPlain(f *testing.F) {
 	add(doctored{}.build(f))
 	add(doctored{comment: "x"}.build(f))
 	add(doctored{manifest: func(m *Manifest) { m.Kind = "reply"; m.Excluded = Excluded{} }}.build(f))
+	_, to := identity(f, 200)
+	id, r := identity(f, 1)
+	reply := newAnswer(f, kindReply).seal(f, to, r)
+	rewrap, err := rewrapOf(f).rewrap(f, mustOpen(f, reply, 1), r)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, sealed := range [][]byte{reply, rewrap} {
+		add(decrypted(f, sealed, id))
+	}
 	f.Fuzz(func(t *testing.T, head, tail []byte) {
 		size := int64(len(head) + len(tail))
 		b := append(append(bytes.Clone(head), make([]byte, PaddedSize(size)-size)...), tail...)
@@ -82,6 +92,8 @@ func rebuild(t *testing.T, report *Report) []byte {
 			err = w.WriteMessage(b)
 		case entryAnswers:
 			err = w.WriteAnswers(b)
+		case entryOriginal, entryOriginalLetter:
+			err = w.writeFile(File{Entry: f.Entry}, bytes.NewReader(b))
 		default:
 			err = w.WriteFile(f.Name, f.Type, bytes.NewReader(b))
 		}
@@ -89,7 +101,28 @@ func rebuild(t *testing.T, report *Report) []byte {
 			t.Fatal(err)
 		}
 	}
-	if err := w.Close(report.Manifest); err != nil {
+	if report.Letter() == nil {
+		if err := w.Close(report.Manifest); err != nil {
+			t.Fatal(err)
+		}
+		return dst.Bytes()
+	}
+	// Open takes any letter, Close only those that hold.
+	m := report.Manifest
+	text, err := m.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []zipEntry{{name: entryManifest, body: text}, {name: entryLetter, body: report.Letter()}} {
+		if _, _, err := w.writeEntry(e.name, bytes.NewReader(e.body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	padding, total := w.layout.padding()
+	if _, _, err := w.writeEntry(entryPadding, io.LimitReader(zeros{}, padding)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.finish(total); err != nil {
 		t.Fatal(err)
 	}
 	return dst.Bytes()
@@ -106,6 +139,8 @@ func FuzzManifest(f *testing.F) {
 	m.Kind, m.ReplyTo, m.ThreadKey, m.DeskLogKey, m.Excluded = "reply", "", nil, nil, Excluded{}
 	f.Add(encodeAnyway(f, m))
 	m.Sequence, m.Previous = 3, sha256Hex(nil)
+	f.Add(encodeAnyway(f, m))
+	m.Kind, m.Files[1] = "rewrap", File{Entry: "original.json", SHA256: sha256Hex(nil)}
 	f.Add(encodeAnyway(f, m))
 	f.Add([]byte("{}"))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -153,7 +153,12 @@ func (p parts) seal(t testing.TB, recipients ...Recipient) []byte {
 func (p parts) plaintext(t testing.TB) []byte {
 	t.Helper()
 	id, r := identity(t, 1)
-	sealed := p.seal(t, r)
+	return decrypted(t, p.seal(t, r), id)
+}
+
+// decrypted is the zip in sealed.
+func decrypted(t testing.TB, sealed []byte, id age.Identity) []byte {
+	t.Helper()
 	plain, err := age.Decrypt(bytes.NewReader(sealed), id)
 	if err != nil {
 		t.Fatal(err)

@@ -26,8 +26,8 @@ type Manifest struct {
 	Origin     string   `json:"origin"`   // of the vault; 1 to 255 bytes, no spaces, no plus
 	Case       string   `json:"case"`     // 16 characters of lower-case base32
 	Thread     string   `json:"thread"`   // 16 bytes, lower-case hex
-	Kind       string   `json:"kind"`     // report, followup, reply …: [a-z-]{1,32}
-	Sequence   uint64   `json:"sequence"` // of this kind's direction, from 0
+	Kind       string   `json:"kind"`     // report, followup; or a desk's: reply, ack, note, close, rewrap, recuse
+	Sequence   uint64   `json:"sequence"` // of this direction (the source's, or the desk's), all kinds together, from 0
 	Previous   string   `json:"previous"` // SHA-256 of the previous item of the same direction, hex; empty for the first
 	Day        string   `json:"day"`      // 2006-01-02, UTC
 	Desks      []string `json:"desks"`    // chosen desks, at least one
@@ -36,10 +36,10 @@ type Manifest struct {
 	Recipients []string `json:"recipients"`   // fingerprints, in the order of the age stanzas
 	Stanzas    []string `json:"stanzas"`      // types of the age stanzas, in their order
 	Governance uint64   `json:"governance"`   // governance sequence in force
-	ReplyTo    string   `json:"reply_to"`     // the source's age recipient; may be empty unless Kind is report
-	ThreadKey  []byte   `json:"thread_key"`   // 32 bytes; may be empty unless Kind is report
-	DeskLogKey []byte   `json:"desk_log_key"` // 32 bytes; may be empty unless Kind is report
-	Files      []File   `json:"files"`        // every entry but manifest and padding, in their order
+	ReplyTo    string   `json:"reply_to"`     // the source's age recipient; empty unless Kind is report
+	ThreadKey  []byte   `json:"thread_key"`   // 32 bytes; empty unless Kind is report
+	DeskLogKey []byte   `json:"desk_log_key"` // 32 bytes; empty unless Kind is report
+	Files      []File   `json:"files"`        // every entry before manifest.json, in their order
 }
 
 // Excluded is whom the source marked "must not read it".
@@ -51,7 +51,7 @@ type Excluded struct {
 
 // File describes one entry.
 type File struct {
-	Entry  string `json:"entry"`  // message.txt, answers.json, files/01 …
+	Entry  string `json:"entry"`  // message.txt, answers.json, files/01 …, original.json, original.note
 	Name   string `json:"name"`   // as the source's browser declared it, never a path to write to; empty for our own entries
 	Type   string `json:"type"`   // as declared; empty for our own entries
 	Size   int64  `json:"size"`   // bytes
@@ -115,7 +115,6 @@ func (m *Manifest) check() error {
 	if m.Format != Format {
 		return fmt.Errorf("format is not %s", Format)
 	}
-	report := m.Kind == "report"
 	for _, f := range []struct {
 		field string
 		ok    bool
@@ -123,7 +122,6 @@ func (m *Manifest) check() error {
 		{"origin", isOrigin(m.Origin)},
 		{"case", isMadeOf(m.Case, "abcdefghijklmnopqrstuvwxyz234567", 16, 16)},
 		{"thread", isHex(m.Thread, 16)},
-		{"kind", isMadeOf(m.Kind, "abcdefghijklmnopqrstuvwxyz-", 1, 32)},
 		{"previous", (m.Sequence == 0 && m.Previous == "") || (m.Sequence > 0 && isHex(m.Previous, 32))},
 		{"day", isDay(m.Day)},
 		{"desks", len(m.Desks) > 0 && areIDs(m.Desks)},
@@ -132,9 +130,9 @@ func (m *Manifest) check() error {
 		{"share", slices.Contains([]string{"ask", "ngos", "authority", "nobody"}, m.Share)},
 		{"recipients", areFingerprints(m.Recipients)},
 		{"stanzas", len(m.Stanzas) == len(m.Recipients) && areStanzas(m.Stanzas)},
-		{"reply_to", (m.ReplyTo == "" && !report) || isReplyTo(m.ReplyTo)},
-		{"thread_key", len(m.ThreadKey) == 32 || (len(m.ThreadKey) == 0 && !report)},
-		{"desk_log_key", len(m.DeskLogKey) == 32 || (len(m.DeskLogKey) == 0 && !report)},
+		{"reply_to", m.ReplyTo == "" || isReplyTo(m.ReplyTo)},
+		{"thread_key", len(m.ThreadKey) == 32 || len(m.ThreadKey) == 0},
+		{"desk_log_key", len(m.DeskLogKey) == 32 || len(m.DeskLogKey) == 0},
 	} {
 		if !f.ok {
 			return fmt.Errorf("%s is missing or malformed", f.field)
@@ -145,7 +143,10 @@ func (m *Manifest) check() error {
 			return fmt.Errorf("desk %s is both chosen and excluded", d)
 		}
 	}
-	return m.checkFiles()
+	if err := m.checkFiles(); err != nil {
+		return err
+	}
+	return m.checkKind()
 }
 
 func (m *Manifest) checkFiles() error {
@@ -156,8 +157,7 @@ func (m *Manifest) checkFiles() error {
 		return err
 	}
 	for _, f := range m.Files {
-		ours := f.Entry == entryMessage || f.Entry == entryAnswers
-		if ours && (f.Name != "" || f.Type != "") {
+		if !strings.HasPrefix(f.Entry, "files/") && (f.Name != "" || f.Type != "") {
 			return fmt.Errorf("%s has a declared name or type", f.Entry)
 		}
 		if f.Size < 0 || !isHex(f.SHA256, 32) || len(f.Name) > MaxName || len(f.Type) > MaxName {
@@ -168,24 +168,33 @@ func (m *Manifest) checkFiles() error {
 }
 
 // checkEntries checks that files are message, answers, files/01, files/02 …,
-// where the first two may be absent.
+// original and its letter, where all may be absent but the letter needs an
+// original. The last two count for nothing in MaxEntries: what could be sealed
+// once can be sealed again.
 func checkEntries(files []File) error {
-	if len(files) > MaxEntries {
-		return fmt.Errorf("more than %d entries", MaxEntries)
-	}
+	previous := ""
 	for i, f := range files {
+		complete := previous == entryOriginal || previous == entryOriginalLetter
 		var ok bool
 		switch f.Entry {
 		case entryMessage:
 			ok = i == 0
 		case entryAnswers:
-			ok = i == 0 || (i == 1 && files[0].Entry == entryMessage)
+			ok = i == 0 || (i == 1 && previous == entryMessage)
+		case entryOriginal:
+			ok = i > 0 && !complete
+		case entryOriginalLetter:
+			ok = previous == entryOriginal
 		default:
-			ok = f.Entry == nextFile(files[:i])
+			ok = !complete && f.Entry == nextFile(files[:i])
+			if i >= MaxEntries {
+				return fmt.Errorf("more than %d entries", MaxEntries)
+			}
 		}
 		if !ok {
 			return fmt.Errorf("entry %d is out of order", i+1)
 		}
+		previous = f.Entry
 	}
 	return nil
 }

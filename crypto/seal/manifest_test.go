@@ -40,6 +40,7 @@ func TestManifestRoundTrip(t *testing.T) {
 	reply := wholeManifest(t)
 	reply.Kind, reply.ReplyTo, reply.ThreadKey, reply.DeskLogKey = "reply", "", nil, nil
 	later := wholeManifest(t)
+	later.Kind, later.ReplyTo, later.ThreadKey, later.DeskLogKey = "followup", "", nil, nil
 	later.Sequence, later.Previous = 1<<64-1, sha256Hex(nil)
 	bare := wholeManifest(t)
 	bare.Excluded = Excluded{}
@@ -84,6 +85,8 @@ func TestManifestRefusesValues(t *testing.T) {
 		"no kind":                  func(m *Manifest) { m.Kind = "" },
 		"kind upwards":             func(m *Manifest) { m.Kind = "../report" },
 		"long kind":                func(m *Manifest) { m.Kind = strings.Repeat("a", 33) },
+		"unknown kind":             func(m *Manifest) { m.Kind = "desk-delete" },
+		"second report":            func(m *Manifest) { m.Sequence, m.Previous = 1, hash },
 		"first with a previous":    func(m *Manifest) { m.Previous = hash },
 		"second without":           func(m *Manifest) { m.Sequence = 1 },
 		"short previous":           func(m *Manifest) { m.Sequence, m.Previous = 1, hash[2:] },
@@ -111,6 +114,11 @@ func TestManifestRefusesValues(t *testing.T) {
 		"no reply recipient":       func(m *Manifest) { m.ReplyTo = "" },
 		"classical reply":          func(m *Manifest) { m.ReplyTo = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p" },
 		"wrong reply, not report":  func(m *Manifest) { m.Kind, m.ReplyTo = "reply", "x" },
+		"reply's own recipient":    func(m *Manifest) { m.Kind, m.ThreadKey, m.DeskLogKey = "reply", nil, nil },
+		"reply's own thread key":   func(m *Manifest) { m.Kind, m.ReplyTo, m.DeskLogKey = "reply", "", nil },
+		"reply's own log key":      func(m *Manifest) { m.Kind, m.ReplyTo, m.ThreadKey = "reply", "", nil },
+		"first as a followup":      func(m *Manifest) { m.Kind, m.ReplyTo, m.ThreadKey, m.DeskLogKey = "followup", "", nil, nil },
+		"report with an original":  func(m *Manifest) { m.Files[1] = File{Entry: "original.json", SHA256: hash} },
 		"no thread key":            func(m *Manifest) { m.ThreadKey = nil },
 		"short thread key":         func(m *Manifest) { m.ThreadKey = m.ThreadKey[1:] },
 		"short key, not report":    func(m *Manifest) { m.Kind, m.ThreadKey = "reply", m.ThreadKey[1:] },

@@ -3,11 +3,14 @@ package seal
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 
 	"filippo.io/age"
+
+	"resguardo/crypto/card"
 )
 
 // Expect is what the opener knows about a report from elsewhere. Empty fields
@@ -22,17 +25,24 @@ type Expect struct {
 // error, not the bytes and not io.EOF, if they differ. A Report is safe for
 // concurrent use if the ciphertext is.
 type Report struct {
-	Manifest Manifest
+	Manifest       Manifest
+	ManifestSHA256 [32]byte // of the text of manifest.json
 
+	// Original is, in a rewrap, the item that was sealed again: the same contents
+	// under the manifest and the letter that they had. Else it is nil.
+	Original *Report
+
+	letter  []byte
 	plain   io.ReaderAt
-	entries layout // those of the manifest, then manifest.json, then padding
+	entries layout // those of the manifest, then manifest.json, signature.note if there is a letter, padding
 }
 
 // Open decrypts the age file of size bytes and checks its structure:
 // the zip must be exactly one that a [Writer] makes, the manifest canonical, its
 // list equal to the entries, and the origin and case those of want.
 // Contents are decrypted and hashed when they are read ([Report.Verify] reads all).
-// Open holds no content but the manifest in memory, and writes nothing.
+// Open holds no content but manifests and letters in memory, and writes nothing.
+// It does not verify a letter: [Report.VerifyLetter] does.
 //
 // If no identity matches, the error is an [*age.NoIdentityMatchError].
 func Open(ciphertext io.ReaderAt, size int64, want Expect, identities ...age.Identity) (*Report, error) {
@@ -68,29 +78,53 @@ func openPlain(plain io.ReaderAt, size int64) (*Report, error) {
 	if r.entries, err = readLayout(plain, size); err != nil {
 		return nil, err
 	}
-	last := len(r.entries) - 1
-	if last < 2 || r.entries[last-1].name != entryManifest || r.entries[last].name != entryPadding {
+	last := len(r.entries) - 1 // padding
+	at := last - 1             // manifest.json
+	if last >= 1 && r.entries[at].name == entryLetter {
+		at--
+	}
+	if at < 1 || r.entries[at].name != entryManifest || r.entries[last].name != entryPadding {
 		return nil, errors.New("manifest or padding is missing")
 	}
-	if r.entries[last-1].size > MaxManifest {
-		return nil, fmt.Errorf("manifest has more than %d bytes", MaxManifest)
-	}
-	text, err := io.ReadAll(r.content(r.entries[last-1], ""))
-	if err != nil {
-		return nil, fmt.Errorf("read manifest: %w", err)
-	}
-	if r.Manifest, err = parseManifest(text); err != nil {
+	if err := r.readManifest(r.entries[at], ""); err != nil {
 		return nil, err
 	}
-	if len(r.Manifest.Files) != last-1 {
-		return nil, fmt.Errorf("manifest lists %d entries, zip has %d", len(r.Manifest.Files), last-1)
+	if len(r.Manifest.Files) != at {
+		return nil, fmt.Errorf("manifest lists %d entries, zip has %d", len(r.Manifest.Files), at)
 	}
 	for i, f := range r.Manifest.Files {
 		if e := r.entries[i]; e.name != f.Entry || e.size != f.Size {
 			return nil, fmt.Errorf("entry %d differs from the manifest", i+1)
 		}
 	}
+	if card.DeskKind(r.Manifest.Kind) != (last > at+1) {
+		return nil, errors.New("letter is missing, or one too many")
+	}
+	if last > at+1 {
+		if err := r.readLetter(r.entries[at+1], ""); err != nil {
+			return nil, err
+		}
+	}
+	if r.Manifest.Kind == kindRewrap {
+		if r.Original, err = r.openOriginal(); err != nil {
+			return nil, fmt.Errorf("original: %w", err)
+		}
+	}
 	return r, nil
+}
+
+// readManifest reads the manifest in e, which has this SHA-256 if one is given.
+func (r *Report) readManifest(e entry, want string) error {
+	if e.size > MaxManifest {
+		return fmt.Errorf("manifest has more than %d bytes", MaxManifest)
+	}
+	text, err := io.ReadAll(r.content(e, want))
+	if err != nil {
+		return fmt.Errorf("read manifest: %w", err)
+	}
+	r.ManifestSHA256 = sha256.Sum256(text)
+	r.Manifest, err = parseManifest(text)
+	return err
 }
 
 // readLayout reads the directory of the zip of size bytes and checks that all
@@ -120,8 +154,8 @@ func readLayout(plain io.ReaderAt, size int64) (layout, error) {
 	return l, nil
 }
 
-// maxDirectory bounds the bytes of a zip's directory: MaxEntries+2 records of
-// 46 bytes, a name of at most 13 and a zip64 field of 28, and 98 bytes of ends.
+// maxDirectory bounds the bytes of a zip's directory: MaxEntries+5 records of
+// 46 bytes, a name of at most 14 and a zip64 field of 28, and 98 bytes of ends.
 const maxDirectory = 128 << 10
 
 // tail reads from r at offset from and later only. archive/zip gets no more, so

@@ -6,8 +6,14 @@
 //	   ├─ message.txt     what happened
 //	   ├─ answers.json    answers to the form's questions
 //	   ├─ files/01 …      attachments; their declared names are in the manifest only
+//	   ├─ original.json   in a rewrap: the manifest that the entries above had
+//	   ├─ original.note   in a rewrap: the letter that it had
 //	   ├─ manifest.json   origin, case, keys to answer with, SHA-256 of every entry
+//	   ├─ signature.note  in what a desk writes: a letter, signed, about the manifest
 //	   └─ padding         zeros, so that the zip has a [PaddedSize]
+//
+// Every item of a case is such a report: what the source sends later, what a desk
+// answers or notes, and a report sealed again for other readers ([Writer.Rewrap]).
 //
 // A [Writer] streams: it holds no file in memory and writes nothing but
 // ciphertext, to the writer it was given. [Open] reads a text out of a report
@@ -33,6 +39,8 @@ import (
 	"io"
 
 	"filippo.io/age"
+
+	"resguardo/crypto/card"
 )
 
 // Limits of one report.
@@ -45,14 +53,18 @@ const (
 
 // Names of the entries that are not files.
 const (
-	entryMessage  = "message.txt"
-	entryAnswers  = "answers.json"
-	entryManifest = "manifest.json"
-	entryPadding  = "padding"
+	entryMessage        = "message.txt"
+	entryAnswers        = "answers.json"
+	entryOriginal       = "original.json"
+	entryOriginalLetter = "original.note"
+	entryManifest       = "manifest.json"
+	entryLetter         = "signature.note"
+	entryPadding        = "padding"
 )
 
 // A Writer seals one report. Entries go in the order message, answers, files;
-// each but the last kind at most once, at least one in all.
+// each but the last kind at most once, at least one in all. Or they all come from
+// Rewrap.
 //
 // A Writer fails closed: after any error, or a panic out of a body, every later
 // call returns an error, and what was written to dst is not and never becomes a
@@ -65,6 +77,7 @@ type Writer struct {
 	files      []File
 	recipients []string // fingerprints
 	stanzas    []string // types
+	original   *Report  // set by Rewrap
 	buf        []byte
 	err        error
 }
@@ -142,16 +155,39 @@ func (w *Writer) writeFile(f File, body io.Reader) error {
 // Close writes manifest.json and the padding and ends the age file. It fills in
 // Format, Recipients, Stanzas and Files of m, and refuses a manifest that [Open] would
 // refuse. It does not close dst.
-func (w *Writer) Close(m Manifest) error {
+//
+// Close is for what a source sends; what a desk writes needs CloseSigned.
+func (w *Writer) Close(m Manifest) error { return w.close(m, nil) }
+
+// CloseSigned is Close for what a desk writes. Behind manifest.json it writes the
+// letter (signature.note) that sign makes for the SHA-256 of manifest.json. sign is
+// called at most once, after every content has been written; CloseSigned refuses
+// a letter that is about another item than m describes.
+func (w *Writer) CloseSigned(m Manifest, sign func(manifestSHA256 [32]byte) ([]byte, error)) error {
+	return w.close(m, sign)
+}
+
+func (w *Writer) close(m Manifest, sign func([32]byte) ([]byte, error)) error {
 	m.Format = Format
 	m.Recipients, m.Stanzas = w.recipients, w.stanzas
 	m.Files = w.files
 	text, err := m.encode()
+	if err == nil && card.DeskKind(m.Kind) != (sign != nil) {
+		err = errors.New("a desk's items are signed, and no others")
+	}
+	if err == nil && w.original != nil {
+		err = m.checkOriginal(&w.original.Manifest, w.original.letter != nil)
+	}
 	if w.err == nil {
 		w.err = err
 	}
 	if _, _, err := w.writeEntry(entryManifest, bytes.NewReader(text)); err != nil {
 		return err
+	}
+	if sign != nil {
+		if err := w.writeLetter(&m, sha256.Sum256(text), sign); err != nil {
+			return err
+		}
 	}
 	padding, total := w.layout.padding()
 	if _, _, err := w.writeEntry(entryPadding, io.LimitReader(zeros{}, padding)); err != nil {

@@ -17,10 +17,11 @@ import (
 	"filippo.io/age"
 	"filippo.io/age/armor"
 
+	"resguardo/crypto/card"
 	"resguardo/crypto/codename"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/report.age")
+var update = flag.Bool("update", false, "rewrite testdata/report.age and testdata/reply.age")
 
 // sources are the codenames of docs/formats.md (crypto/codename tests how their
 // keys come about) and the fingerprint of the age recipient of each.
@@ -173,6 +174,90 @@ func TestVectorIsSealedByteForByte(t *testing.T) {
 	}
 	if !bytes.Equal(dst.Bytes(), want) {
 		t.Errorf("sealed %d bytes with SHA-256 %s, want %d with %s", dst.Len(), sha256Hex(dst.Bytes()), len(want), sha256Hex(want))
+	}
+}
+
+// The reply of docs/formats.md: of the reviewer whose card is the vector of
+// crypto/card, to the source of the report above and to the reviewer itself.
+const (
+	replyFile     = "testdata/reply.age"
+	replySHA256   = "990dceea8513b551edb0274c757e079a7d16f3bd669cf0cadf91a2d46c9d07a1"
+	replyManifest = "c66299b70dbb9eac07854eff845086483c4ccdae7de777603a360ac4ea208026"
+	replyRandom   = 2 // seed of cryptotest.SetGlobalRandom
+)
+
+func vectorReply(t *testing.T) answer {
+	t.Helper()
+	keys, to := source(t, 0)
+	_, r := vectorIdentity(t)
+	var seed [32]byte
+	for i := range seed {
+		seed[i] = byte(32 + i)
+	}
+	a := newAnswer(t, kindReply)
+	a.message = "Lo leímos. We have read it.\n"
+	a.by = newReviewerOfSeed(t, r, seed)
+	a.letter.Recipient, a.thread = to.Fingerprint(), keys.Thread[:]
+	return a
+}
+
+func TestReplyVectorOpens(t *testing.T) {
+	sealed, err := os.ReadFile(replyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := sha256Hex(sealed); got != replySHA256 {
+		t.Errorf("SHA-256 %s", got)
+	}
+	text, err := os.ReadFile("../card/testdata/reviewer.card")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := card.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, to := source(t, 0)
+	mailbox, err := IdentityFromSeed(keys.Age)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reviewer, _ := vectorIdentity(t)
+	for _, id := range []age.Identity{mailbox, reviewer} {
+		report, err := open(sealed, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := fs.ReadFile(report, "message.txt"); err != nil || string(b) != vectorReply(t).message {
+			t.Errorf("message %q, %v", b, err)
+		}
+		if got := hex.EncodeToString(report.ManifestSHA256[:]); got != replyManifest {
+			t.Errorf("manifest %s", got)
+		}
+		if _, err := report.VerifyLetter(c, to.Fingerprint(), keys.Thread[:]); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestReplyVectorIsSealedByteForByte is TestVectorIsSealedByteForByte for the reply.
+func TestReplyVectorIsSealedByteForByte(t *testing.T) {
+	a := vectorReply(t)
+	_, to := source(t, 0)
+	_, r := vectorIdentity(t)
+	cryptotest.SetGlobalRandom(t, replyRandom)
+	made := a.seal(t, to, r)
+	if *update {
+		if err := os.WriteFile(replyFile, made, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(replyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(made, want) {
+		t.Errorf("sealed %d bytes with SHA-256 %s, want %d with %s", len(made), sha256Hex(made), len(want), sha256Hex(want))
 	}
 }
 

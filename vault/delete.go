@@ -256,19 +256,22 @@ func (v *Vault) reclaim(items []ItemID, files []*blobFile) error {
 			}
 		}
 	}
-	return v.exclusive(context.Background(), func() error {
-		for _, f := range files {
-			if err := f.punch(); err != nil {
-				return v.fail(err)
-			}
-		}
-		v.metaMu.Lock()
-		defer v.metaMu.Unlock()
-		if err := punch(v.meta, metaPage); err != nil {
+	return v.exclusive(context.Background(), func() error { return v.punch(files) })
+}
+
+// punch gives the free pages of vault.db and of these files back to the file system.
+func (v *Vault) punch(files []*blobFile) error {
+	for _, f := range files {
+		if err := f.punch(); err != nil {
 			return v.fail(err)
 		}
-		return nil
-	})
+	}
+	v.metaMu.Lock()
+	defer v.metaMu.Unlock()
+	if err := punch(v.meta, metaPage); err != nil {
+		return v.fail(err)
+	}
+	return nil
 }
 
 // applyTombstones destroys the cases whose deletion is in the log: those of an old

@@ -86,6 +86,11 @@ func (v *Vault) open() (err error) {
 	if err := l.sweep(); err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
+	if len(l.going) > 0 {
+		if err := v.punch(v.blobs.all()); err != nil {
+			return err
+		}
+	}
 	v.found = l.found
 	return v.loadLog()
 }

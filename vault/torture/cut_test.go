@@ -1,0 +1,185 @@
+package torture_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"resguardo/vault/torture/disk"
+)
+
+// life is a vault on a disk, with what was promised about it.
+type life struct {
+	disk     *disk.Disk
+	promises *promises
+	blobSize int
+}
+
+// again is a copy of a life to go on with.
+func (l life) again(seed uint64) life {
+	return life{l.disk.Copy(chance(seed)), l.promises.clone(), l.blobSize}
+}
+
+// lives are vaults whose log has begun: a new one, one that rolls its blob files after each
+// megabyte, and one whose file of key slots is nearly full.
+func lives(t *testing.T) []life {
+	t.Helper()
+	m := boot(t, disk.New(chance(*seed)))
+	if r := m.run("", "init"); r.code != 0 {
+		t.Fatalf("init: exit code %d: %s", r.code, r.stderr)
+	}
+	fresh := life{m.disk, newPromises(), 0}
+	r := m.run("", "write", 1, 0, 0, 0, *seed)
+	if r.code != 0 {
+		t.Fatalf("begin the log: exit code %d: %s", r.code, r.stderr)
+	}
+	fresh.promises.take(r.stdout)
+	m.halt()
+	fresh.disk = m.disk.Copy(chance(*seed))
+	rolling := fresh.again(*seed)
+	rolling.blobSize = 1 << 20
+	full := fresh.again(*seed)
+	m = boot(t, full.disk)
+	r = m.run("", "write", 8, 251, 0, 1, *seed)
+	if r.code != 0 {
+		t.Fatalf("fill the slots: exit code %d: %s", r.code, r.stderr)
+	}
+	full.promises.take(r.stdout)
+	m.halt()
+	full.disk = full.disk.Copy(chance(*seed))
+	return []life{fresh, rolling, full}
+}
+
+// moment draws a number of steps from 1 to most, small ones as often as large ones.
+func moment(r *rand.Rand, most int) int {
+	return max(1, int(math.Exp(r.Float64()*math.Log(float64(most)))))
+}
+
+// plan draws when the power will be cut.
+func plan(d *disk.Disk, r *rand.Rand, most int) {
+	if n := moment(r, most); r.IntN(2) == 0 {
+		d.CutAt(n)
+	} else {
+		d.CutAtSync(n)
+	}
+}
+
+// tally is what a test met.
+type tally struct {
+	rounds, acked, seen, writes, names, forgot int
+}
+
+func (c *tally) add(r disk.Report) {
+	c.rounds++
+	c.writes += r.Writes
+	c.names += r.Names
+	c.forgot += r.Forgot
+}
+
+func (c *tally) log(t *testing.T) {
+	t.Logf("seed %d: %d rounds, %d reports acknowledged, %d checkpoints seen, %d un-synced writes at the cuts, %d un-synced names (%d forgotten)",
+		*seed, c.rounds, c.acked, c.seen, c.writes, c.names, c.forgot)
+}
+
+// TestPowerCut cuts the power while reports are committed and epochs closed, also
+// while the vault recovers from the cut before, and looks for everything that
+// was ever acknowledged.
+func TestPowerCut(t *testing.T) {
+	starts := lives(t)
+	var l life
+	var c tally
+	defer c.log(t)
+	for round := range share(22) {
+		s := roundSeed(t, round)
+		r := rand.New(rand.NewPCG(s, 1))
+		if round%5 == 0 {
+			l = starts[round/5%len(starts)].again(s)
+		}
+		before := len(l.promises.acked)
+		for range 1 + r.IntN(2) {
+			m := boot(t, l.disk)
+			plan(l.disk, r, 2000)
+			out := m.run("", "write", 1+r.IntN(6), 150, l.blobSize, 0, s)
+			if out.code == exitWrong || strings.Contains(out.stderr, "panic:") {
+				t.Fatalf("round %d: exit code %d: %s", round, out.code, out.stderr)
+			}
+			l.promises.take(out.stdout)
+			var report disk.Report
+			l.disk, report = m.cut()
+			c.add(report)
+			t.Logf("round %d: %v", round, report)
+		}
+		c.acked += len(l.promises.acked) - before
+		c.seen += len(l.promises.seen)
+		m := boot(t, l.disk)
+		if faults := l.promises.broken(m, l.blobSize); len(faults) > 0 {
+			t.Fatalf("round %d: %s", round, strings.Join(faults, "\n"))
+		}
+		m.halt()
+	}
+	if c.acked < share(22) || c.writes == 0 {
+		t.Errorf("the test proves little: %+v", c)
+	}
+}
+
+// TestControl lets the disk ignore all syncs: what is acknowledged must get lost
+// soon, or TestPowerCut would prove nothing.
+func TestControl(t *testing.T) {
+	start := lives(t)[0]
+	begun := time.Now()
+	for round := range 20 {
+		s := roundSeed(t, round)
+		r := rand.New(rand.NewPCG(s, 1))
+		l := start.again(s)
+		m := boot(t, l.disk)
+		l.disk.Lie()
+		l.disk.CutAt(50 + moment(r, 1000))
+		l.promises.take(m.run("", "write", 4, 150, 0, 0, s).stdout)
+		after, report := m.cut()
+		if faults := l.promises.broken(boot(t, after), 0); len(faults) > 0 {
+			t.Logf("after %d rounds and %v: %v: %d faults, the first: %s", round+1, time.Since(begun).Round(time.Millisecond), report, len(faults), faults[0])
+			return
+		}
+	}
+	t.Error("nothing was lost in 20 rounds without syncs")
+}
+
+// TestPowerCutAtFirstStart cuts the power while a vault is made and begins its
+// log. It is there as a whole or can be made again.
+func TestPowerCutAtFirstStart(t *testing.T) {
+	var c tally
+	defer c.log(t)
+	m := boot(t, disk.New(chance(*seed)))
+	m.run("", "init")
+	m.run("", "write", 1, 2, 0, 0, 1)
+	steps := m.disk.Steps()
+	for round := range share(8) {
+		s := roundSeed(t, round)
+		r := rand.New(rand.NewPCG(s, 1))
+		m := boot(t, disk.New(chance(s)))
+		cut := 1 + r.IntN(steps)
+		if round < steps && share(8) >= steps {
+			cut = 1 + round // each one, when there are enough rounds
+		}
+		m.disk.CutAt(cut)
+		p := newPromises()
+		made := strings.Contains(m.run("", "init").stdout, "made\n")
+		if made {
+			p.take(m.run("", "write", 1, 2, 0, 0, s).stdout)
+		}
+		after, report := m.cut()
+		c.add(report)
+		c.acked += len(p.acked)
+		m = boot(t, after)
+		out := m.run("", "init")
+		if out.code != 0 || made && !strings.Contains(out.stdout, "there already") {
+			t.Fatalf("round %d, %v: made %v, then: %+v", round, report, made, out)
+		}
+		if faults := p.broken(m, 0); len(faults) > 0 {
+			t.Fatalf("round %d, %v: %s", round, report, strings.Join(faults, "\n"))
+		}
+		m.halt()
+	}
+}

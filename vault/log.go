@@ -27,8 +27,8 @@ var (
 	ErrNoLog = errors.New("the log has not begun")
 )
 
-// highWaterName is the file with the newest checkpoint that was signed. It
-// belongs into no backup: it is what tells an old copy from the vault.
+// highWaterName is the file with the newest checkpoint that was signed; Init makes
+// it empty. It belongs into no backup: it is what tells an old copy from the vault.
 const highWaterName = "high-water"
 
 // Keys of the bucket vault that belong to the log.
@@ -147,6 +147,10 @@ func (v *Vault) compareHighWater() error {
 		return ErrNoHighWater
 	case err != nil:
 		return err
+	case len(text) == 0 && l.signed == nil:
+		return nil
+	case len(text) == 0 && l.published == nil: // BeginLog was cut short: nobody has seen its checkpoint
+		return v.writeHighWater()
 	}
 	mark, err := parseCheckpoint(text)
 	if err != nil {

@@ -37,6 +37,9 @@ func Open(dir string, o Options) (*Vault, error) {
 }
 
 func (v *Vault) open() (err error) {
+	if err := dropCache(v.dir); err != nil {
+		return err
+	}
 	if v.meta, err = openBolt(filepath.Join(v.dir, metaName), metaOptions()); err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 
 func TestInitRefusesToOverwrite(t *testing.T) {
 	dir := newDir(t)
-	for _, name := range []string{"vault.db", "keys.slots", "blobs"} {
+	for _, name := range []string{"vault.db", "keys.slots", "blobs", "high-water"} {
 		if err := vault.Init(dir, genesis); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is there: %v", name, err)
 		}

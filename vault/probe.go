@@ -19,6 +19,9 @@ import (
 // blob files, is no error, since Open lives with it. Nil means that Open will
 // not crash. Probe returns ErrLocked while another process has the vault open.
 func Probe(dir string) error {
+	if err := dropCache(dir); err != nil {
+		return err
+	}
 	if err := probeMeta(filepath.Join(dir, metaName)); err != nil {
 		return err
 	}

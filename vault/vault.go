@@ -57,26 +57,29 @@ type Genesis struct {
 	Threads uint8
 }
 
-// Init makes vault.db, keys.slots and blobs/ in dir. The directory must exist; if
-// one of the three does, the error is fs.ErrExist. After an error none is left.
+// Init makes vault.db, keys.slots, high-water and blobs/ in dir. The directory must
+// exist; if one of the four does, the error is fs.ErrExist. After an error none is left.
 //
 // vault.db comes last and by rename: a vault that has one is complete.
 func Init(dir string, g Genesis) error {
-	for _, name := range []string{metaName, slotsName, blobsName} {
+	for _, name := range []string{metaName, slotsName, blobsName, highWaterName} {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
 			return fmt.Errorf("%s: %w", filepath.Join(dir, name), os.ErrExist)
 		}
 	}
-	blobs, slots := filepath.Join(dir, blobsName), filepath.Join(dir, slotsName)
+	blobs, slots, mark := filepath.Join(dir, blobsName), filepath.Join(dir, slotsName), filepath.Join(dir, highWaterName)
 	if err := os.Mkdir(blobs, 0o700); err != nil {
 		return err
 	}
-	err := createSlots(slots, slot{class: queueSlot, key: newKey()})
+	err := os.WriteFile(mark, nil, 0o600) // its name is synced with those that follow
+	if err == nil {
+		err = createSlots(slots, slot{class: queueSlot, key: newKey()})
+	}
 	if err == nil {
 		err = createMeta(dir, g)
 	}
 	if err != nil {
-		return errors.Join(err, os.RemoveAll(slots), os.Remove(blobs))
+		return errors.Join(err, os.RemoveAll(slots), os.RemoveAll(mark), os.Remove(blobs))
 	}
 	return nil
 }

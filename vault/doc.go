@@ -4,9 +4,10 @@
 //
 // # Files
 //
-//	vault.db           rows: cases, items, headers, queued events. Small.
+//	vault.db           rows: cases, items, headers, queued events; the log. Small.
 //	keys.slots         one 32-byte key for each row's owner, overwritten in place.
 //	blobs/00000001.db  payloads of the age files, in values of 256 KiB.
+//	high-water         newest checkpoint that was signed; outside backups.
 //
 // A row shows its key, a slot number and a state; all else in it is sealed with
 // XChaCha20-Poly1305 under the key in that slot. The age header of an item is
@@ -20,6 +21,20 @@
 // holds case, item, header and queued event. Commit returns nil after the last
 // of them. What a crash leaves of an unfinished draft, a slot without a row or a
 // payload without an item, is swept by the next Open.
+//
+// # The log
+//
+// CloseEpoch turns queued events and fillers into leaves, tiles and a signed
+// checkpoint, in one transaction; then high-water is written, then the queue's keys
+// are overwritten. The vault runs translog.Monitor over everything that it appends,
+// so it signs nothing that an auditor would refuse. A vault that has seen less than
+// high-water is an old copy: it signs nothing until Recover has the missing leaves.
+//
+// # Deletion
+//
+// The rows first say that they go, with the tombstone queued; then their keys are
+// overwritten; then rows and payloads go, and free pages become holes. A start
+// completes what a crash cut short.
 //
 // # Errors
 //

@@ -42,7 +42,7 @@ func testMain(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	build := exec.Command("go", "build", "-tags", "nomsgpack", "-o", dir+"/",
-		"resguardo/cmd/resguardod", "resguardo/cmd/resguardo", "filippo.io/age/cmd/age")
+		"resguardo/cmd/resguardod", "resguardo/cmd/resguardo", "resguardo/cmd/resguardo-audit", "filippo.io/age/cmd/age")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "build the programs:", err)

@@ -5,13 +5,13 @@ VERSION ?= devel
 TAGS    := nomsgpack
 PKGS    := ./...
 # What the tests use beside Go, as Debian packages: tor, a browser, stock unzip,
-# fault injection, network namespaces, the units' checker.
-DEBS    := tor firefox-esr unzip strace iproute2 procps curl systemd
+# fault injection, network namespaces, a file system of our own, the units' checker.
+DEBS    := tor firefox-esr unzip strace iproute2 fuse3 procps curl systemd
 
 export CGO_ENABLED ?= 0
 export GOFLAGS := -tags=$(TAGS) -buildvcs=false -mod=readonly
 
-.PHONY: build run demo-vault test demo deps lint race fuzz bench clean
+.PHONY: build run demo-vault test demo deps lint race fuzz torture bench clean
 
 build:
 	$(GO) build -trimpath -ldflags '-s -w -buildid= -X main.version=$(VERSION)' -o bin/ $$($(GO) list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./cmd/resguardo*)
@@ -51,9 +51,17 @@ deps:
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 
-# One private Tor network serves all tests of the run.
+# One private Tor network serves all tests of the run. Stock log tools and the file
+# system that loses what was not synced are modules of their own.
 test: deps
 	$(GO) run ./onion/tornet/run $(GO) test -timeout 20m $(PKGS)
+	$(GO) -C vault/interop test -timeout 10m ./...
+	$(GO) -C vault/torture test -timeout 10m ./...
+
+# ROUNDS=100000 make torture
+ROUNDS ?= 3000
+torture: deps
+	$(GO) -C vault/torture test -timeout 0 -v . -args -rounds $(ROUNDS)
 
 # The whole story over a private Tor network on this machine, in about a minute.
 demo: build
@@ -63,6 +71,8 @@ demo: build
 lint:
 	@files=$$(gofmt -l cmd crypto onion packaging vault); [ -z "$$files" ] || { echo "not gofmt-ed: $$files"; exit 1; }
 	$(GO) vet $(PKGS)
+	$(GO) -C vault/interop vet ./...
+	$(GO) -C vault/torture vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(PKGS)
 
 # The race detector needs cgo and a C compiler.

@@ -138,7 +138,7 @@ func (d *Draft) enter(ctx context.Context, invalid error, describe func(*enterin
 	if !d.whole {
 		return errHeader
 	}
-	size, ok := plaintextSize(d.payload)
+	size, ok := translog.PlaintextSize(d.payload)
 	if !ok {
 		return errPayload
 	}

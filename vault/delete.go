@@ -20,7 +20,8 @@ type Tombstone struct {
 
 // DeleteCase destroys a case with all its items. When it returns nil, their keys
 // are overwritten on the disk, and the tombstone is queued; payloads and free pages
-// follow before that. Errors are those of Commit, besides ErrNotFound.
+// have followed, unless a Backup runs: then they go at its end. Errors are those of
+// Commit, besides ErrNotFound.
 //
 // A crash at any moment leaves all of the case, or a deletion that the next Open
 // completes.
@@ -236,8 +237,20 @@ func (v *Vault) deleting() (rows []rowRef, slots []uint64, err error) {
 
 // reclaim removes payloads that no row names any more, some segments at a time,
 // and gives free pages back to the file system. What a full disk or a crash leaves
-// of it, the next Open does.
+// of it, the next Open does. While Backup copies files, it is put off.
 func (v *Vault) reclaim(items []ItemID, files []*blobFile) error {
+	r := &v.reclaims
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.copying {
+		r.later = append(r.later, leftover{items, files})
+		return nil
+	}
+	return v.reclaimNow(items, files)
+}
+
+// reclaimNow is reclaim while nothing is copied. reclaims.mu must be held.
+func (v *Vault) reclaimNow(items []ItemID, files []*blobFile) error {
 	for _, f := range files {
 		for _, id := range items {
 			key, _ := id.bytes()

@@ -36,6 +36,11 @@
 // overwritten; then rows and payloads go, and free pages become holes. A start
 // completes what a crash cut short.
 //
+// # Backups
+//
+// Backup hands out keys.slots and the rest as they are at one moment. Keep the keys
+// apart, and not for long: what is deleted later stays readable for whoever has both.
+//
 // # Errors
 //
 // ENOSPC, EDQUOT or EFBIG from a write of a blob transaction (or from growing

@@ -188,22 +188,3 @@ func (v *Vault) forget(id ItemID) {
 	delete(v.drafts, id)
 	v.draftMu.Unlock()
 }
-
-// plaintextSize is the number of plaintext bytes in an age payload: a nonce of 16
-// bytes, then chunks of 64 KiB, each with a tag of 16 bytes, the last one shorter
-// or full (https://c2sp.org/age#payload).
-func plaintextSize(payload int64) (uint64, bool) {
-	const nonce, chunk, tag = 16, 64 << 10, 16
-	n := payload - nonce
-	if n < tag {
-		return 0, false
-	}
-	full, last := n/(chunk+tag), n%(chunk+tag)
-	if last == 0 {
-		return uint64(full * chunk), true
-	}
-	if last < tag || last == tag && full > 0 { // only an empty file has an empty chunk
-		return 0, false
-	}
-	return uint64(full*chunk + last - tag), true
-}

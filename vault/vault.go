@@ -106,6 +106,8 @@ type Vault struct {
 	dummy   dummy
 	found   []Problem
 
+	reclaims reclaims
+
 	jobs    *jobs
 	stopped chan struct{} // closed when the writer has ended
 

@@ -1,12 +1,23 @@
 package main
 
-import "resguardo/cmd/internal/say"
+import (
+	"maps"
+
+	"resguardo/cmd/internal/say"
+)
 
 func catalogue() say.Catalogue { return say.Catalogue{Texts: spanish(), Errors: spanishErrors()} }
 
 // spanish maps every text of the program to Spanish. A test compares it with
 // the texts that the code uses.
 func spanish() map[string]string {
+	all := spanishLog()
+	maps.Copy(all, spanishAccount())
+	return all
+}
+
+// spanishLog maps the texts about the log alone.
+func spanishLog() map[string]string {
 	return map[string]string{
 		usage: usageES,
 

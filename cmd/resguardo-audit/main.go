@@ -1,5 +1,6 @@
 // Resguardo-audit is the auditor's program: with nothing but a policy file it
-// checks the public log of a vault, and it finds a source's own events in it.
+// checks the public log of a vault, finds a source's own events in it, and holds
+// openings and ciphertexts against it.
 // See usage in usage.go.
 //
 // The log is not trusted. Only what the policy file names is: the log's key and

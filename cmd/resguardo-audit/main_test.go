@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -22,14 +24,32 @@ func TestMain(m *testing.M) {
 
 // TestStories runs testdata/*.txt: what an auditor types, and what happens.
 func TestStories(t *testing.T) {
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-o", filepath.Join(bin, "age"), "filippo.io/age/cmd/age")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LANG", "en_US.UTF-8")
+			e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"serve": cmdServe},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve": cmdServe,
+			"books": func(ts *testscript.TestScript, neg bool, args []string) { cmdBooks(t, ts, args) },
+		},
 	})
+}
+
+// books DIR writes what an auditor has of an ordinary vault, whose last epoch has
+// just ended. $REPORT is an item in its folder.
+func cmdBooks(t testing.TB, ts *testscript.TestScript, args []string) {
+	b := newBooksAt(t, translog.EpochAt(time.Now(), testLength)-8)
+	b.story(func(string) {})
+	ts.Check(b.copyTo(ts.MkAbs(args[0])))
+	ts.Setenv("REPORT", b.made["a/report"].name())
 }
 
 // serve DIR serves a folder over HTTP; $URL is its address.

@@ -79,6 +79,8 @@ func (p *program) dispatch(ctx context.Context, args []string) (int, error) {
 		return p.follow(ctx, args[1:])
 	case "receipt":
 		return p.receipt(ctx, args[1:])
+	case "account":
+		return p.account(ctx, args[1:])
 	}
 	return 0, misuse(say.T("unknown command %s", args[0]), help)
 }

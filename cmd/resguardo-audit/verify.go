@@ -85,17 +85,22 @@ func (p *program) tell(o *options, a *audit, err error) int {
 		}
 	}
 	for _, f := range all {
-		e := event{Event: "finding", Level: "error", Fault: string(f.fault), Epoch: f.epoch, Line: say.Line{What: p.Text(f.text()), Hint: p.Text(f.hint())}}
-		if f.leaf >= 0 {
-			e.Leaf = &f.leaf
-		}
-		if f.exit() == exitOK {
-			e.Level = "warning"
-		}
-		p.line(o, e)
-		code = max(code, f.exit())
+		code = max(code, p.finding(o, f))
 	}
 	return code
+}
+
+// finding prints one and returns its exit code.
+func (p *program) finding(o *options, f *finding) int {
+	e := event{Event: "finding", Level: "error", Fault: string(f.fault), Epoch: f.epoch, To: f.to, Line: say.Line{What: p.Text(f.text()), Hint: p.Text(f.hint())}}
+	if f.leaf >= 0 {
+		e.Leaf = &f.leaf
+	}
+	if f.exit() == exitOK {
+		e.Level = "warning"
+	}
+	p.line(o, e)
+	return f.exit()
 }
 
 // event is one line of -json.
@@ -105,6 +110,7 @@ type event struct {
 	Fault string `json:"fault"`
 	Leaf  *int64 `json:"leaf,omitempty"`
 	Epoch int64  `json:"epoch,omitempty"`
+	To    int64  `json:"to,omitempty"`
 	say.Line
 }
 

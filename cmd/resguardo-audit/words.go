@@ -10,6 +10,7 @@ import (
 func words(f translog.Fault) (what, hint say.Text) {
 	for _, in := range []func(translog.Fault) (say.Text, say.Text){
 		wordsOfCheckpoint, wordsOfLook, wordsOfLeaf, wordsOfEpoch, wordsOfNote, wordsOfTree,
+		wordsOfRecord, wordsOfItem, wordsOfAccount,
 	} {
 		if what, hint = in(f); !what.IsZero() {
 			return what, hint

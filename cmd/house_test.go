@@ -75,6 +75,7 @@ func TestReach(t *testing.T) {
 	}{
 		{"resguardo/vault", []string{"resguardo/crypto", ageModule}, "the store can neither make nor open a report"},
 		{"resguardo/vault/translog", []string{bboltModule}, "auditors check the log without a database"},
+		{"resguardo/vault/witness", []string{bboltModule, "resguardo/onion", "resguardo/crypto"}, "a client of witnesses knows neither store nor door"},
 		{"resguardo/crypto/codename", []string{ageModule}, "the codename gives seeds; only crypto/seal knows age"},
 		{"resguardo/crypto/card", []string{ageModule, ginModule, bboltModule}, "cards and statements are read by every program, auditors included"},
 		{"resguardo/crypto", []string{ginModule, bboltModule, bineModule, "resguardo/vault", "resguardo/onion"}, "the envelope knows neither the safe nor the door"},

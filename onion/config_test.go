@@ -25,6 +25,7 @@ func TestTorAcceptsSystemLines(t *testing.T) {
 		SourceSocket:    filepath.Join(dir, "s"),
 		ReviewersSocket: filepath.Join(dir, "r"),
 		Clients:         []Client{a.Client, b.Client},
+		SocksSocket:     filepath.Join(dir, "socks"),
 	}
 	text, err := Torrc(c)
 	if err != nil {
@@ -38,6 +39,7 @@ func TestTorAcceptsSystemLines(t *testing.T) {
 	}
 	for _, want := range []string{
 		"HiddenServicePort 80 unix:\"" + c.SourceSocket + "\"\n",
+		"SocksPort unix:\"" + c.SocksSocket + "\" WorldWritable\n",
 		"HiddenServiceExportCircuitID haproxy\n",
 		"HiddenServicePoWDefensesEnabled 1\n",
 		"#   descriptor:x25519:" + a.Key + "\n",
@@ -78,6 +80,7 @@ func TestBadConfigIsRefused(t *testing.T) {
 		"quote":               {Dir: `/srv/"`, SourceSocket: socket},
 		"line break":          {Dir: "/srv/a\nb", SourceSocket: socket},
 		"long control socket": {Dir: "/srv/" + strings.Repeat("a", 100), SourceSocket: socket},
+		"long client socket":  {Dir: "/srv/a", SourceSocket: socket, SocksSocket: "/srv/" + strings.Repeat("a", 103)},
 		"long socket":         {Dir: "/srv/a", SourceSocket: "/srv/" + strings.Repeat("a", 103)},
 		"pattern to include":  {Dir: "/srv/a", SourceSocket: socket, Include: "/etc/*"},
 		"clients, no socket":  {Dir: "/srv/a", SourceSocket: socket, Clients: []Client{good}},

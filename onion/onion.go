@@ -44,6 +44,7 @@ type Config struct {
 	SourceSocket    string // unix socket of the public pages; its listener expects PROXY lines (ListenSource)
 	ReviewersSocket string // unix socket of the reviewers' API; "" = no such service
 	Clients         []Client
+	SocksSocket     string // unix socket that tor makes, to be its SOCKS5 client; "" = none
 
 	AllowOld bool         // run a tor older than 0.4.9.11 with a warning
 	Log      *slog.Logger // start, stop and progress of tor; nothing that a visitor causes; nil = slog.Default()

@@ -15,10 +15,9 @@ const (
 	reviewersDir = "reviewers"
 )
 
-// head is common to both modes: no client port, nothing single-hop (which would
-// show where the vault is), no periodic counts of visitors in tor's log.
-const head = `SocksPort 0
-HiddenServiceSingleHopMode 0
+// head is common to both modes: nothing single-hop (which would show where the
+// vault is), no periodic counts of visitors in tor's log.
+const head = `HiddenServiceSingleHopMode 0
 HiddenServiceNonAnonymousMode 0
 SafeLogging 1
 HeartbeatPeriod 0
@@ -57,7 +56,14 @@ func Torrc(c Config) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString(head + services)
+	socks, err := c.socks()
+	if err != nil {
+		return "", err
+	}
+	if c.SocksSocket != "" {
+		socks += " WorldWritable" // tor's account is another one; so does Debian's default
+	}
+	fmt.Fprintf(&b, "SocksPort %s\n%s%s", socks, head, services)
 	for _, k := range c.Clients {
 		path := filepath.Join(c.Dir, reviewersDir, clientsDir, k.file())
 		fmt.Fprintf(&b, "# %s holds one line:\n#   %s", path, k.line())
@@ -91,10 +97,22 @@ func (c Config) managed(reviewers bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(&b, "DataDirectory %s\nControlPort %s\nCookieAuthentication 1\n", data, socket)
+	socks, err := c.socks()
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(&b, "DataDirectory %s\nControlPort %s\nCookieAuthentication 1\nSocksPort %s\n", data, socket, socks)
 	b.WriteString("Log notice stdout\nAvoidDiskWrites 1\nShutdownWaitLength 0\n")
 	b.WriteString(head + services)
 	return b.String(), nil
+}
+
+// socks is the value of SocksPort: 0 is no client port.
+func (c Config) socks() (string, error) {
+	if c.SocksSocket == "" {
+		return "0", nil
+	}
+	return tor.QuoteSocket(c.SocksSocket)
 }
 
 // services returns the lines of the source's service and, if asked for, the

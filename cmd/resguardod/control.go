@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"resguardo/cmd/internal/say"
+	"resguardo/cmd/resguardod/internal/governance"
 	"resguardo/cmd/resguardod/internal/statedir"
 	"resguardo/onion"
+	"resguardo/onion/logtiles"
 	"resguardo/vault"
 )
 
@@ -23,8 +25,11 @@ import (
 // of mode 0600:
 //
 //	GET  /v1/status                     -> status
-//	POST /v1/change  statedir.Change    -> answer with Outcome
+//	POST /v1/change  statedir.Change    -> answer with Outcome, Requests, From
+//	POST /v1/sign    signing            -> answer with Requests that still wait
 //	POST /v1/check                      -> answer with Problems
+//	GET  /v1/log                        -> logState
+//	GET  /log/…                         -> a file of the published log (C2SP tlog-tiles)
 //
 // Accept-Language says in which language errors come back.
 
@@ -47,9 +52,21 @@ type answer struct {
 	Outcome  statedir.Outcome `json:"outcome"`
 	Todo     []string         `json:"todo,omitempty"` // what is left to the operator
 	Problems []vault.Problem  `json:"problems,omitempty"`
+	Requests []string         `json:"requests,omitempty"` // texts of notes that wait for a signature
+	From     epochTime        `json:"from,omitzero"`      // from when an addition works that is signed at once
 }
 
-const maxRequest = 64 << 10
+// signing brings notes that somebody has signed.
+type signing struct {
+	Notes []string `json:"notes"`
+}
+
+// Bytes of a request: of any, and of one that brings notes (a vault may have
+// hundreds, of some hundred bytes up to 64 KiB each).
+const (
+	maxRequest = 64 << 10
+	maxSigning = 16 << 20
+)
 
 // changeLimit is how long a change may take with a tor that is slow.
 const changeLimit = time.Minute
@@ -60,28 +77,8 @@ func controlHandler(l *live, v *vault.Vault, now func() status) http.Handler {
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusOK, now())
 	})
-	mux.HandleFunc("POST /v1/change", func(w http.ResponseWriter, r *http.Request) {
-		var c statedir.Change
-		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&c); err != nil {
-			refuse(w, r, say.Fail(say.T("the running server does not understand this command: %s", err), say.T("use the same version of resguardod for both")))
-			return
-		}
-		// A command that goes away must not leave tor half-way.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), changeLimit)
-		defer cancel()
-		o, todo, err := l.apply(ctx, c)
-		if err != nil {
-			refuse(w, r, err)
-			return
-		}
-		a := answer{Outcome: o}
-		for _, text := range todo {
-			a.Todo = append(a.Todo, words(r).Text(text))
-		}
-		reply(w, http.StatusOK, a)
-	})
+	mux.HandleFunc("POST /v1/change", l.serveChange)
+	mux.HandleFunc("POST /v1/sign", l.serveSign)
 	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) {
 		problems, err := v.Check(r.Context())
 		if err != nil {
@@ -90,7 +87,80 @@ func controlHandler(l *live, v *vault.Vault, now func() status) http.Handler {
 		}
 		reply(w, http.StatusOK, answer{Problems: problems})
 	})
+	mux.HandleFunc("GET /v1/log", func(w http.ResponseWriter, r *http.Request) {
+		state, err := l.logState()
+		if err != nil {
+			refuse(w, r, err)
+			return
+		}
+		reply(w, http.StatusOK, state)
+	})
+	mux.HandleFunc("GET "+logtiles.Prefix, func(w http.ResponseWriter, r *http.Request) {
+		file, err := logtiles.Read(v, r.URL)
+		if err != nil {
+			http.NotFound(w, r)
+			return
+		}
+		w.Write(file.Body)
+	})
 	return mux
+}
+
+// serveChange changes desks or cards.
+func (l *live) serveChange(w http.ResponseWriter, r *http.Request) {
+	var c statedir.Change
+	if !decode(w, r, maxRequest, &c) {
+		return
+	}
+	// A command that goes away must not leave tor half-way.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), changeLimit)
+	defer cancel()
+	done, err := l.apply(ctx, c)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	a := answer{Outcome: done.Outcome, Requests: texts(done.requests), From: l.at(done.from)}
+	for _, text := range done.todo {
+		a.Todo = append(a.Todo, words(r).Text(text))
+	}
+	reply(w, http.StatusOK, a)
+}
+
+// serveSign takes up signed notes.
+func (l *live) serveSign(w http.ResponseWriter, r *http.Request) {
+	var s signing
+	if !decode(w, r, maxSigning, &s) {
+		return
+	}
+	var notes [][]byte
+	for _, text := range s.Notes {
+		notes = append(notes, []byte(text))
+	}
+	waiting, err := l.signed(notes)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	reply(w, http.StatusOK, answer{Requests: texts(waiting)})
+}
+
+func texts(requests []governance.Request) (all []string) {
+	for _, r := range requests {
+		all = append(all, string(r.Note))
+	}
+	return all
+}
+
+// decode reads the body of a command's request, or refuses it.
+func decode(w http.ResponseWriter, r *http.Request, limit int64, into any) bool {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		refuse(w, r, say.Fail(say.T("the running server does not understand this command: %s", err), say.T("use the same version of resguardod for both")))
+		return false
+	}
+	return true
 }
 
 func reply(w http.ResponseWriter, code int, body any) {
@@ -129,32 +199,40 @@ var errNotRunning = errors.New("no server is running")
 
 // ask sends a command to the running server.
 func ask(ctx context.Context, p *say.Printer, d statedir.Dir, method, path string, body, out any) error {
+	resp, err := send(ctx, p, d, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return decodeAnswer(resp, out)
+}
+
+// send is ask for an answer of any kind.
+func send(ctx context.Context, p *say.Printer, d statedir.Dir, method, path string, body any) (*http.Response, error) {
 	conn, err := net.DialTimeout("unix", d.Path(statedir.SocketFile), 2*time.Second)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return errNotRunning
+		return nil, errNotRunning
 	case errors.Is(err, fs.ErrPermission):
-		return say.Fail(say.T("no permission to talk to the running server"), say.T("run the command as the owner of the directory"))
+		return nil, say.Fail(say.T("no permission to talk to the running server"), say.T("run the command as the owner of the directory"))
 	case err != nil:
-		return say.Fail(say.T("cannot talk to the running server: %s", say.Bare(err)), say.Text{})
+		return nil, say.Fail(say.T("cannot talk to the running server: %s", say.Bare(err)), say.Text{})
 	}
-	defer conn.Close()
 	content, err := json.Marshal(body)
 	if err != nil {
-		return err
+		return nil, errors.Join(err, conn.Close())
 	}
 	r, err := http.NewRequestWithContext(ctx, method, "http://control"+path, bytes.NewReader(content))
 	if err != nil {
-		return err
+		return nil, errors.Join(err, conn.Close())
 	}
 	r.Header.Set("Accept-Language", p.Language)
 	t := &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
 	resp, err := t.RoundTrip(r)
 	if err != nil {
-		return say.Fail(say.T("the running server did not answer: %s", say.Bare(err)), say.T("look at the server's own messages, then repeat the command: it can be repeated safely"))
+		return nil, say.Fail(say.T("the running server did not answer: %s", say.Bare(err)), say.T("look at the server's own messages, then repeat the command: it can be repeated safely"))
 	}
-	defer resp.Body.Close()
-	return decodeAnswer(resp, out)
+	return resp, nil
 }
 
 func decodeAnswer(resp *http.Response, out any) error {
@@ -174,29 +252,6 @@ func decodeAnswer(resp *http.Response, out any) error {
 		return say.Fail(mixed, hint)
 	}
 	return nil
-}
-
-// change carries out a change: through the running server, so that it takes
-// effect there, or else on the files.
-func change(p *say.Printer, d statedir.Dir, c statedir.Change) (statedir.Outcome, error) {
-	var o statedir.Outcome
-	err := throughServer(d,
-		func() error {
-			var a answer
-			ctx, cancel := context.WithTimeout(context.Background(), changeLimit+10*time.Second)
-			defer cancel()
-			err := ask(ctx, p, d, http.MethodPost, "/v1/change", c, &a)
-			o = a.Outcome
-			for _, todo := range a.Todo {
-				p.Hint(say.T("%s", todo))
-			}
-			return err
-		},
-		func() (err error) {
-			o, err = d.Apply(c)
-			return err
-		})
-	return o, err
 }
 
 // throughServer calls running if a server answers, else alone under the lock of

@@ -1,13 +1,18 @@
 package main
 
-import "resguardo/cmd/internal/say"
+import (
+	"maps"
+
+	"resguardo/cmd/internal/say"
+)
 
 func catalogue() say.Catalogue { return say.Catalogue{Texts: spanish(), Errors: spanishErrors()} }
 
 // spanish maps every text of the program to Spanish. A test compares it with
 // the texts that the code uses.
 func spanish() map[string]string {
-	return map[string]string{
+	all := spanishOfLog()
+	maps.Copy(all, map[string]string{
 		"%s is damaged: %s": "%s está dañado: %s",
 		"what is undamaged is served; run: resguardod check -dir %s": "lo que no está dañado se sirve; ejecuta: resguardod check -dir %s",
 		usage: usageES,
@@ -94,8 +99,6 @@ func spanish() map[string]string {
 		"init chose the origin; put it back, it is also the first line of log.vkey up to the first +": "init eligió el origen; ponlo de nuevo: es lo que va antes del primer + en log.vkey",
 		"leave_to %s is not an address":                                                               "leave_to %s no es una dirección",
 		"write a whole address, such as https://www.wikipedia.org/":                                   "escribe una dirección completa, por ejemplo https://www.wikipedia.org/",
-		"this version cannot ask witnesses":                                                           "esta versión no puede consultar testigos",
-		"leave the list empty: witnesses = []":                                                        "deja la lista vacía: witnesses = []",
 
 		// Desks.
 		"DESK": "EQUIPO", "DESKS": "EQUIPOS", "NAME": "NOMBRE", "REGIONS": "REGIONES", "ORGANISATION": "ORGANIZACIÓN",
@@ -141,13 +144,10 @@ func spanish() map[string]string {
 		"there is no reviewer %s":                                   "no hay ninguna persona revisora %s",
 		"see the reviewers with: resguardod reviewer list -dir DIR": "mira las personas revisoras con: resguardod reviewer list -dir DIR",
 		"%s is not a fingerprint":                                   "%s no es una huella",
-		"give the 64 hex digits that \"resguardod reviewer list\" shows, or at least the first %s": "da los 64 dígitos hexadecimales que muestra \"resguardod reviewer list\", o al menos los primeros %s",
-		"%s reviewers begin with %s": "%s personas revisoras empiezan con %s",
-		"give more digits":           "da más dígitos",
-		"not a valid card: %s":       "no es una tarjeta válida: %s",
-		"ask the reviewer for the file card.txt again, made by \"resguardo keygen\" and sent unchanged":                          "pídele otra vez a la persona revisora el archivo card.txt, hecho con \"resguardo keygen\" y enviado sin cambios",
-		"this is the card of an auditor, not of a reviewer":                                                                      "esta tarjeta es de una persona auditora, no de una revisora",
-		"this file holds a secret key, not a card":                                                                               "este archivo tiene una llave secreta, no una tarjeta",
+		"give more digits":                                          "da más dígitos",
+		"not a valid card: %s":                                      "no es una tarjeta válida: %s",
+		"this is the card of an auditor, not of a reviewer":         "esta tarjeta es de una persona auditora, no de una revisora",
+		"this file holds a secret key, not a card":                  "este archivo tiene una llave secreta, no una tarjeta",
 		"a reviewer's secret key must never be on this machine: destroy the file, and let the reviewer make new keys":            "la llave secreta de una persona revisora nunca debe estar en esta máquina: destruye el archivo y pídele que haga llaves nuevas",
 		"another card with fingerprint %s and other keys is here already":                                                        "aquí ya hay otra tarjeta con la huella %s y otras llaves",
 		"the card of %s has the same client key":                                                                                 "la tarjeta de %s tiene la misma llave de cliente",
@@ -161,8 +161,6 @@ func spanish() map[string]string {
 		"a key file is one line that ends in a line break":         "un archivo de llave es una sola línea que termina en salto de línea",
 		"this is not the key named %s":                             "esta no es la llave llamada %s",
 		"this verifier key does not belong to %s":                  "esta llave verificadora no corresponde a %s",
-		"the policy has no line that begins with log":              "la política no tiene ninguna línea que empiece con log",
-		"put the file back from a backup; it begins: log %s":       "restaura el archivo desde un respaldo; empieza así: log %s",
 		"the policy names another log key than %s":                 "la política nombra otra llave del registro que %s",
 		"a passphrase file has exactly one line that is not empty": "un archivo de frase de contraseña tiene exactamente una línea, que no está vacía",
 		"write the passphrase alone into the file":                 "escribe en el archivo solo la frase de contraseña",
@@ -194,7 +192,7 @@ func spanish() map[string]string {
 		"ready: the reviewers' door is at %s":                                                    "lista: la puerta de las personas revisoras está en %s",
 		"a listener broke: %s":                                                                   "se rompió una puerta: %s",
 		"a server is already running here, with process number %s":                               "aquí ya corre un servidor, con el número de proceso %s",
-		"stop it first, or use it: desk, reviewer and check talk to it":                          "detenlo primero, o úsalo: desk, reviewer y check hablan con él",
+		"stop it first, or use it: desk, reviewer, auditor, log and check talk to it":            "detenlo primero, o úsalo: desk, reviewer, auditor, log y check hablan con él",
 		"another resguardod is at work here":                                                     "otro resguardod está trabajando aquí",
 		"wait until it has finished, then repeat the command":                                    "espera a que termine y repite el comando",
 		"cannot listen on %s: %s":                                                                "no se puede escuchar en %s: %s",
@@ -264,7 +262,6 @@ func spanish() map[string]string {
 
 		// check.
 		"in order: %s (desks: %s, reviewers: %s)":                                                              "en orden: %s (equipos: %s, personas revisoras: %s)",
-		"the public log was not checked: this version keeps none":                                              "no se revisó el registro público: esta versión no lleva ninguno",
 		"there is no desk: no report can be received":                                                          "no hay ningún equipo: no se puede recibir ningún reporte",
 		"add one with: resguardod desk add":                                                                    "agrega uno con: resguardod desk add",
 		"desk %s has no reviewer: it cannot receive reports":                                                   "el equipo %s no tiene personas revisoras: no puede recibir reportes",
@@ -308,7 +305,8 @@ func spanish() map[string]string {
 		"install tor %s or later":                                                                  "instala tor %s o posterior",
 		"the governance key is still on this machine: %s":                                          "la llave de gobierno sigue en esta máquina: %s",
 		"keep it on two other media, then remove it here: it decides who may read reports":         "guárdala en otros dos medios y después quítala de aquí: decide quién puede leer los reportes",
-	}
+	})
+	return all
 }
 
 // spanishErrors maps errors of the system, and of packages that know no
@@ -331,5 +329,29 @@ func spanishErrors() map[string]string {
 		"too many open files":             "demasiados archivos abiertos",
 		"device or resource busy":         "dispositivo ocupado",
 		"invalid cross-device link":       "los dos directorios están en discos distintos",
+
+		// Of a policy.
+		"the policy is longer than 16 KiB": "la política mide más de 16 KiB",
+		"only printable UTF-8 text and tabs may stand here (save the file with Unix line ends)": "aquí solo puede haber texto UTF-8 visible y tabuladores (guarda el archivo con saltos de línea de Unix)",
+		"words are separated by ordinary spaces or tabs only":                                   "las palabras se separan solo con espacios comunes o tabuladores",
+		"a comment stands on a line of its own, which begins with #":                            "un comentario va en una línea propia que empieza con #",
+		"a line begins with log, witness, group or quorum":                                      "una línea empieza con log, witness, group o quorum",
+		"a log is written: log KEY [URL]":                                                       "un registro se escribe: log LLAVE [URL]",
+		"a second log: this policy is for one log":                                              "un segundo registro: esta política es de un solo registro",
+		"the log's key is not an Ed25519 verifier key of a signed note":                         "la llave del registro no es una llave de verificación Ed25519 de una nota firmada",
+		"the log line is missing":                                                               "falta la línea log",
+		"a witness is written: witness NAME KEY [URL]":                                          "un testigo se escribe: witness NOMBRE LLAVE [URL]",
+		"the witness's key is not an Ed25519 cosignature verifier key":                          "la llave del testigo no es una llave de verificación Ed25519 de cofirmas",
+		"another line has this key already":                                                     "otra línea ya tiene esta llave",
+		"the witness's address is not http://… or https://… without user, query or fragment":    "la dirección del testigo no es http://… o https://… sin usuario, consulta ni fragmento",
+		"more than 64 witnesses":                                                                "más de 64 testigos",
+		"a group is written: group NAME all|any|NUMBER MEMBER…":                                 "un grupo se escribe: group NOMBRE all|any|NÚMERO MIEMBRO…",
+		"the group's number is not between 1 and the number of its members":                     "el número del grupo no está entre 1 y el número de sus miembros",
+		"this name is taken, or is the word none":                                               "este nombre ya está usado, o es la palabra none",
+		"the group names somebody whom no line above defines":                                   "el grupo nombra a alguien que ninguna línea anterior define",
+		"the group names somebody who is in a group already":                                    "el grupo nombra a alguien que ya está en un grupo",
+		"the quorum is written: quorum NAME, with a witness or group defined above, or none":    "el quórum se escribe: quorum NOMBRE, con un testigo o grupo definido antes, o none",
+		"a second quorum line":                                                                  "una segunda línea quorum",
+		"the quorum line is missing (quorum none asks for no witness)":                          "falta la línea quorum (quorum none no pide ningún testigo)",
 	}
 }

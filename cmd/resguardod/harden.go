@@ -38,12 +38,14 @@ func noTemporaryFiles(d statedir.Dir) error {
 // needs is what a way to serve needs beyond the vault's directory.
 type needs struct {
 	dial    bool     // TCP connections to anywhere: tor's
+	connect []uint16 // TCP connections to these ports: of witnesses on this machine
 	ports   bool     // TCP ports: of bridge transports, for tor
 	read    []string // files that may be read, and run if they are programs
 	sockets string   // folder, outside the vault's, in which our sockets lie
+	socks   string   // SOCKS5 socket of the system's tor; empty = not used
 }
 
-func (o serveFlags) needs(d statedir.Dir) needs {
+func (o serveFlags) needs(d statedir.Dir, out outward) needs {
 	switch o.tor {
 	case "managed":
 		n := needs{dial: true, ports: o.include.transports, read: o.include.files, sockets: d.Path(statedir.OnionDir)}
@@ -55,9 +57,9 @@ func (o serveFlags) needs(d statedir.Dir) needs {
 		}
 		return n
 	case "system":
-		return needs{sockets: cmp.Or(o.sockets, d.Path(statedir.OnionDir))}
+		return needs{sockets: cmp.Or(o.sockets, d.Path(statedir.OnionDir)), connect: out.ports, socks: socksOf(o.tor, d, out)}
 	}
-	return needs{}
+	return needs{connect: out.ports}
 }
 
 // config is what landlock shall restrict: everything, less what is needed.
@@ -84,6 +86,14 @@ func (n needs) rules(d statedir.Dir, exe string) []landlock.Rule {
 			"/dev/urandom", "/dev/random").IgnoreIfMissing(),
 		landlock.ROFiles(n.read...).IgnoreIfMissing(),
 		landlock.RWFiles("/dev/null").IgnoreIfMissing(),
+	}
+	if !n.dial {
+		for _, port := range n.connect {
+			rules = append(rules, landlock.ConnectTCP(port))
+		}
+	}
+	if n.socks != "" {
+		rules = append(rules, landlock.PathAccess(ll.AccessFSResolveUnix, filepath.Dir(n.socks)).IgnoreIfMissing())
 	}
 	if n.sockets != "" {
 		// Tor dials sockets that were made before; we remove them at the end.

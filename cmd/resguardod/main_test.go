@@ -11,17 +11,22 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"filippo.io/age"
+	"filippo.io/torchwood"
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.etcd.io/bbolt"
 	"golang.org/x/mod/sumdb/note"
@@ -31,6 +36,7 @@ import (
 	"resguardo/cmd/resguardod/internal/statedir"
 	"resguardo/crypto/card"
 	"resguardo/onion/tornet"
+	"resguardo/vault/translog"
 )
 
 // TestMain makes the test binary the program, so that stories and tests run the
@@ -40,6 +46,7 @@ func TestMain(m *testing.M) {
 		"resguardod": main,
 		"makecard":   makeCard,
 		"renumber":   renumber,
+		"readlog":    readLog,
 		"confined":   confined,
 		"limit":      limit,
 		"crash":      func() { go panic("as bbolt does"); select {} },
@@ -72,6 +79,7 @@ func TestStories(t *testing.T) {
 			"end":   cmdStoryEnd,
 			"get":   cmdStoryGet,
 			"mode":  cmdStoryMode,
+			"await": cmdStoryAwait,
 		},
 	})
 }
@@ -178,7 +186,47 @@ func makeCard() {
 	fmt.Print(c.Fingerprint())
 }
 
-// renumber raises the format number of a vault far beyond ours.
+// await REGEXP COMMAND… repeats a command until its standard output matches: the
+// public log takes its time.
+func cmdStoryAwait(ts *testscript.TestScript, neg bool, args []string) {
+	want := regexp.MustCompile("(?m)" + args[0])
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		err := ts.Exec(args[1], args[2:]...)
+		out := ts.ReadFile("stdout")
+		if err == nil && want.MatchString(out) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("no match for %s in:\n%s%s", args[0], out, ts.ReadFile("stderr"))
+		}
+	}
+}
+
+// readLog verifies an exported log as an auditor does and tells what it holds, one
+// line for each note and one for each epoch: readlog FOLDER VKEY-FILE.
+func readLog() {
+	vkey := strings.TrimSpace(string(must(os.ReadFile(os.Args[2]))))
+	own := must(note.NewVerifier(vkey))
+	tree := must(ownCheckpoint(must(os.ReadFile(filepath.Join(os.Args[1], "checkpoint"))), own))
+	m := translog.NewMonitor(vkey)
+	events := map[int64]int{}
+	check(translog.Replay(context.Background(), m, tree, must(torchwood.NewTileFS(os.DirFS(os.Args[1]))), func(_ int64, leaf []byte) {
+		if l, err := translog.ParseLeaf(leaf); err == nil {
+			events[l.Epoch]++
+		}
+	}))
+	check(m.Settled())
+	for _, n := range m.Notes() {
+		body, _, _ := strings.Cut(string(n.Text()), "\n\n")
+		_, body, _ = strings.Cut(body, "effective-epoch 0\n")
+		fmt.Printf("note %s place+%d works+%d: %s\n", n.Kind, n.Place-m.Notes()[0].Place, n.From-n.Place, strings.Join(strings.Fields(body), " "))
+	}
+	for _, e := range slices.Sorted(maps.Keys(events)) {
+		fmt.Printf("epoch +%d: %d events\n", e-m.Notes()[0].Place, events[e])
+	}
+}
+
+// renumber changes the format number of a vault: renumber VAULT NUMBER.
 func renumber() {
 	db := must(bbolt.Open(filepath.Join(os.Args[1], "vault.db"), 0o600, nil))
 	check(db.Update(func(tx *bbolt.Tx) error {
@@ -188,7 +236,7 @@ func renumber() {
 				return nil
 			}
 			done = true
-			return b.Put([]byte("format"), []byte("999"))
+			return b.Put([]byte("format"), []byte(os.Args[2]))
 		})
 		if !done {
 			return fmt.Errorf("no format number found")
@@ -218,7 +266,7 @@ func confined() {
 	}
 	d := must(statedir.Open(os.Args[1]))
 	o := must(readServeFlags(append([]string{"-dir", os.Args[1]}, os.Args[4:]...)))
-	if !must(confine(d, o.needs(d))) {
+	if !must(confine(d, o.needs(d, outward{}))) {
 		fmt.Println("no landlock in this kernel")
 	}
 	try("write vault", errors.Join(write(d.Path()), os.Remove(d.Path("written"))))

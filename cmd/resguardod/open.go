@@ -21,7 +21,7 @@ func lockForServe(p *say.Printer, d statedir.Dir) (unlock func(), err error) {
 	defer cancel()
 	if ask(ctx, p, d, http.MethodGet, "/v1/status", nil, &s) == nil {
 		return nil, &say.Error{Path: d.Path(), What: say.T("a server is already running here, with process number %s", s.PID),
-			Hint: say.T("stop it first, or use it: desk, reviewer and check talk to it")}
+			Hint: say.T("stop it first, or use it: desk, reviewer, auditor, log and check talk to it")}
 	}
 	if unlock, err = d.Lock(lockWait); errors.Is(err, statedir.ErrBusy) {
 		return nil, busy(d)
@@ -61,4 +61,13 @@ func openVault(p *say.Printer, d statedir.Dir, c statedir.Config) (*vault.Vault,
 		return nil, errors.Join(err, v.Close())
 	}
 	return v, nil
+}
+
+// withVault opens the vault for a command. The caller holds the lock of the directory.
+func withVault(p *say.Printer, d statedir.Dir, f func(*statedir.State, *vault.Vault) error) error {
+	state, v, err := openAll(p, d)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(state, v), v.Close())
 }

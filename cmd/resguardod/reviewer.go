@@ -79,6 +79,7 @@ type listed struct {
 	Client      string   `json:"client"`
 	Desks       []string `json:"desks"`
 	Revoked     bool     `json:"revoked"`
+	From        []string `json:"from"` // from when it works in each desk, in words
 }
 
 // cmdReviewerList shows the reviewers, revoked ones too.
@@ -91,31 +92,49 @@ func cmdReviewerList(p *say.Printer, args []string) error {
 	if err := c.read(args); err != nil {
 		return err
 	}
-	s, err := load(c.dir)
+	d, err := statedir.Open(c.dir)
+	if err != nil {
+		return err
+	}
+	s, err := d.Load()
 	if err != nil {
 		return err
 	}
 	if _, found := s.Desk(desk); desk != "" && !found {
 		return say.Fail(say.T("there is no desk %s", `"`+desk+`"`), say.T("see the desks with: resguardod desk list -dir DIR"))
 	}
+	log, err := askLog(p, d)
+	if err != nil {
+		return err
+	}
 	all := []listed{}
 	for _, r := range s.Reviewers {
-		if desk == "" || slices.Contains(r.Desks, desk) {
-			all = append(all, listed{r.Card.Fingerprint(), r.Card.Recipient, r.Card.Verifier, r.Card.Client, r.Desks, len(r.Desks) == 0})
+		if desk != "" && !slices.Contains(r.Desks, desk) {
+			continue
 		}
+		l := listed{r.Card.Fingerprint(), r.Card.Recipient, r.Card.Verifier, r.Card.Client, r.Desks, len(r.Desks) == 0, []string{}}
+		for _, id := range r.Desks {
+			l.From = append(l.From, p.Text(log.standing(l.Fingerprint, id)))
+		}
+		all = append(all, l)
 	}
 	if asJSON {
 		return printJSON(p, all)
 	}
 	w := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
-	row(w, p.Text(say.T("FINGERPRINT")), p.Text(say.T("KEY")), p.Text(say.T("DESKS")))
+	row(w, p.Text(say.T("FINGERPRINT")), p.Text(say.T("KEY")), p.Text(say.T("DESKS")), p.Text(say.T("FROM")))
 	for _, r := range all {
-		kind, _, _ := strings.Cut(r.Recipient, "pq1")
 		desks := strings.Join(r.Desks, ",")
 		if r.Revoked {
 			desks = p.Text(say.T("(revoked)"))
 		}
-		row(w, r.Fingerprint, kind+"pq", desks)
+		row(w, r.Fingerprint, keyType(r.Recipient), desks, orDash(strings.Join(slices.Compact(r.From), "; ")))
 	}
 	return w.Flush()
+}
+
+// keyType is the beginning of a recipient, which tells what kind of key it is.
+func keyType(recipient string) string {
+	kind, _, _ := strings.Cut(recipient, "pq1")
+	return kind + "pq"
 }

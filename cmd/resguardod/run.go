@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"resguardo/cmd/internal/say"
+	"resguardo/vault"
+	"resguardo/vault/translog"
 )
 
 // Exit codes.
@@ -18,6 +20,7 @@ const (
 	exitOK      = 0
 	exitFailure = 1
 	exitUsage   = 2
+	exitLog     = 3 // the public log is inconsistent
 )
 
 // errTold ends a command that has already printed what is wrong.
@@ -41,6 +44,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, flag.ErrHelp):
 		p.Say(say.T(usage))
 		return exitOK
+	case errors.Is(err, errTold) && errors.Is(err, errLog):
+		return exitLog
 	case errors.Is(err, errTold):
 		return exitFailure
 	case errors.As(err, &u):
@@ -48,7 +53,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	p.Fail(err)
+	if ofLog(err) {
+		return exitLog
+	}
 	return exitFailure
+}
+
+// ofLog tells whether an error is about an inconsistent log.
+func ofLog(err error) bool {
+	wrong := (*translog.Violation)(nil)
+	return errors.Is(err, errLog) || errors.Is(err, vault.ErrOldCopy) || errors.Is(err, vault.ErrNoHighWater) || errors.As(err, &wrong)
 }
 
 func dispatch(p *say.Printer, args []string) error {
@@ -59,8 +73,14 @@ func dispatch(p *say.Printer, args []string) error {
 		"reviewer add":    cmdReviewerAdd,
 		"reviewer list":   cmdReviewerList,
 		"reviewer revoke": cmdReviewerRevoke,
+		"auditor add":     cmdAuditorAdd,
+		"auditor list":    cmdAuditorList,
+		"auditor revoke":  cmdAuditorRevoke,
 		"serve":           cmdServe,
 		"check":           cmdCheck,
+		"sign":            cmdSign,
+		"log export":      cmdLogExport,
+		"recover":         cmdRecover,
 		"probe":           cmdProbe, // hidden: serve and check run it as a child
 	}
 	if len(args) == 0 {
@@ -83,6 +103,10 @@ func dispatch(p *say.Printer, args []string) error {
 		return misuse(say.T("desk needs one of: add, list"), say.T("resguardod -h shows the commands"))
 	case "reviewer":
 		return misuse(say.T("reviewer needs one of: add, list, revoke"), say.T("resguardod -h shows the commands"))
+	case "auditor":
+		return misuse(say.T("auditor needs one of: add, list, revoke"), say.T("resguardod -h shows the commands"))
+	case "log":
+		return misuse(say.T("log needs one word: export"), say.T("resguardod -h shows the commands"))
 	}
 	return misuse(say.T("unknown command %s", args[0]), say.T("resguardod -h shows the commands"))
 }
@@ -101,26 +125,35 @@ func newCommand(name string) *command {
 	return c
 }
 
-// read parses flags, then exactly the named arguments.
+// read parses flags, then exactly the named arguments; the last of them may be
+// repeated if its name ends in "…". -dir is needed.
 func (c *command) read(args []string, names ...string) error {
-	if err := c.Parse(args); err != nil {
-		return flagError(err)
+	form, err := c.parse(args, "-dir DIR …", names)
+	if err == nil && c.dir == "" {
+		err = misuse(say.T("-dir is missing"), say.T("name the directory of the vault: %s", form))
 	}
-	form := strings.Join(append([]string{"resguardod", c.Name(), "-dir DIR …"}, names...), " ")
+	return err
+}
+
+// parse is read for a command that needs the flags in the text given.
+func (c *command) parse(args []string, flags string, names []string) (form string, err error) {
+	if err := c.Parse(args); err != nil {
+		return "", flagError(err)
+	}
+	form = strings.Join(append([]string{"resguardod", c.Name(), flags}, names...), " ")
 	for _, arg := range c.Args() {
 		if len(arg) > 1 && arg[0] == '-' {
-			return misuse(say.T("the flag %s stands after an argument", arg), say.T("flags come first: %s", form))
+			return form, misuse(say.T("the flag %s stands after an argument", arg), say.T("flags come first: %s", form))
 		}
 	}
+	many := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "…")
 	switch {
-	case c.NArg() > len(names):
-		return misuse(say.T("one argument too many: %s", c.Arg(len(names))), say.T("write: %s", form))
+	case c.NArg() > len(names) && !many:
+		return form, misuse(say.T("one argument too many: %s", c.Arg(len(names))), say.T("write: %s", form))
 	case c.NArg() < len(names):
-		return misuse(say.T("%s is missing", names[c.NArg()]), say.T("write: %s", form))
-	case c.dir == "":
-		return misuse(say.T("-dir is missing"), say.T("name the directory of the vault: %s", form))
+		return form, misuse(say.T("%s is missing", strings.TrimSuffix(names[c.NArg()], "…")), say.T("write: %s", form))
 	}
-	return nil
+	return form, nil
 }
 
 var badValue = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-(\S+): (?s:.*)$`)

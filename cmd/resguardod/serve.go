@@ -16,6 +16,7 @@ import (
 	"resguardo/onion/review"
 	"resguardo/onion/site"
 	"resguardo/vault"
+	"resguardo/vault/witness"
 )
 
 // cmdServe serves the vault until it is told to stop.
@@ -45,24 +46,59 @@ func cmdServe(p *say.Printer, args []string) error {
 	if err != nil {
 		return err
 	}
-	s := &server{print: p, log: slog.New(slog.NewTextHandler(p.Err, nil)), vault: v, json: o.json, mode: o.tor, live: newLive(d, state)}
+	s := &server{print: p, log: slog.New(slog.NewTextHandler(p.Err, nil)), vault: v, json: o.json, mode: o.tor}
+	if err := s.prepareLog(ctx, d, state, o.tor); err != nil {
+		return errors.Join(err, s.close(0))
+	}
 	if err := s.build(ctx, o, d, state); err != nil {
 		return errors.Join(err, s.close(0))
 	}
 	return s.run(ctx)
 }
 
+// prepareLog makes everything that the public log needs, and begins the log with the
+// first start.
+func (s *server) prepareLog(ctx context.Context, d statedir.Dir, state *statedir.State, mode string) error {
+	var err error
+	if s.live, err = newLive(d, state, s.vault); err != nil {
+		return err
+	}
+	if err := beginLog(ctx, s.print, s.live); err != nil {
+		return err
+	}
+	keys, err := readSigners(d, state.Config.Origin)
+	if err != nil {
+		return err
+	}
+	here, err := assets()
+	if err != nil {
+		return err
+	}
+	s.outward = outwardOf(s.live.policy)
+	s.ticker = newTicker(s.live, s.log, keys, here)
+	if s.outward.tor && mode == "off" {
+		s.print.Warn(say.T("witnesses on other machines are not asked: there is no tor"), say.T("start it with -tor managed or -tor system"))
+	}
+	if len(s.live.policy.Witnesses) > 0 {
+		s.ticker.witnesses = witness.New(s.live.policy.Policy, dialOutward("unix", socksOf(mode, d, s.outward)))
+	}
+	return nil
+}
+
 // server is a vault and its doors.
 type server struct {
-	print  *say.Printer
-	log    *slog.Logger
-	vault  *vault.Vault
-	live   *live
-	json   bool
-	mode   string // of tor: managed, system or off
-	doors  doors
-	onion  *services // nil without tor
-	events struct {
+	print *say.Printer
+	log   *slog.Logger
+	vault *vault.Vault
+	live  *live
+	json  bool
+	mode  string // of tor: managed, system or off
+	doors doors
+	onion *services // nil without tor
+
+	ticker  *ticker
+	outward outward // whom it asks
+	events  struct {
 		Event         string `json:"event"`
 		Preview       string `json:"preview,omitempty"`
 		PreviewReview string `json:"preview_review,omitempty"`
@@ -88,21 +124,22 @@ func (s *server) build(ctx context.Context, o serveFlags, d statedir.Dir, state 
 	if err := s.confine(o, d); err != nil {
 		return err
 	}
-	if s.onion == nil {
-		return nil
+	if s.onion != nil {
+		if err := s.openOnion(ctx, o, state); err != nil {
+			return err
+		}
 	}
-	return s.openOnion(ctx, o, state)
+	return logError(s.ticker.start(ctx))
 }
 
 // preview makes the doors on loopback.
 func (s *server) preview(o serveFlags, state *statedir.State) error {
-	g := s.vault.Genesis()
 	if o.preview != "" {
 		listener, err := listenTCP(o.preview)
 		if err != nil {
 			return err
 		}
-		pages, err := site.New(siteConfig(state.Config, g, hosts(listener)...), s.vault, s.live.desks)
+		pages, err := site.New(s.siteConfig(state.Config, hosts(listener)...), s.vault, s.live.desks)
 		if err != nil {
 			return errors.Join(err, listener.Close())
 		}
@@ -115,13 +152,13 @@ func (s *server) preview(o serveFlags, state *statedir.State) error {
 			return err
 		}
 		s.events.PreviewReview = "http://" + listener.Addr().String()
-		s.doors.add(listener, review.New(review.Config{Origin: g.Origin, Hosts: hosts(listener)}, s.vault, s.live.members))
+		s.doors.add(listener, review.New(review.Config{Origin: s.vault.Genesis().Origin, Hosts: hosts(listener)}, s.vault, s.live.members))
 	}
 	return nil
 }
 
 func (s *server) confine(o serveFlags, d statedir.Dir) error {
-	confined, err := confine(d, o.needs(d))
+	confined, err := confine(d, o.needs(d, s.outward))
 	if err != nil {
 		return err
 	}
@@ -145,6 +182,10 @@ func (s *server) run(ctx context.Context) (err error) {
 		return err
 	}
 	go s.watchRoom(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.ticker.run(ctx) }()
+	defer func() { cancel(); <-stopped }() // before the vault is closed
 	select {
 	case <-ctx.Done():
 		s.log.Info("stop")
@@ -155,6 +196,9 @@ func (s *server) run(ctx context.Context) (err error) {
 			say.T("look at the disk, then start again; what was confirmed to a source is there"))
 	case err := <-failed:
 		return say.Fail(say.T("a listener broke: %s", err), say.Text{})
+	case err := <-stopped:
+		stopped <- nil
+		return logError(err)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -51,7 +50,8 @@ func (l *late) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // listenOnion makes the two unix sockets. The handlers behind them come later.
 func (s *server) listenOnion(o serveFlags, d statedir.Dir) error {
-	c := onion.Config{Dir: d.Path(statedir.OnionDir), Include: o.torInclude, AllowOld: o.allowOldTor, Log: s.log}
+	c := onion.Config{Dir: d.Path(statedir.OnionDir), Include: o.torInclude, AllowOld: o.allowOldTor, Log: s.log,
+		SocksSocket: socksOf(o.tor, d, s.outward)}
 	sockets := cmp.Or(o.sockets, c.Dir)
 	mode := os.FileMode(0o600)
 	if o.tor == "system" {
@@ -88,7 +88,7 @@ func noSocket(path string, err error) error {
 // openOnion starts our own tor, or tells the operator what to tell the
 // system's, and makes the handlers.
 func (s *server) openOnion(ctx context.Context, o serveFlags, state *statedir.State) error {
-	s.onion.config.Clients = s.live.clients()
+	s.onion.config.Clients = clients(state)
 	if o.tor == "system" {
 		s.live.onChange = s.tellClient
 		return s.openSystem(state)
@@ -98,6 +98,7 @@ func (s *server) openOnion(ctx context.Context, o serveFlags, state *statedir.St
 		return torError(err)
 	}
 	s.onion.tor = t
+	s.ticker.skew = func() time.Duration { return t.Health().Skew }
 	s.live.onChange = s.authorise
 	h := t.Health()
 	return s.handle(state, h.Source.Address, h.Reviewers.Address)
@@ -107,7 +108,7 @@ func (s *server) openOnion(ctx context.Context, o serveFlags, state *statedir.St
 // address never changes: it is the service's public key.
 func (s *server) handle(state *statedir.State, source, reviewers string) error {
 	if source != "" && s.onion.source.handler.Load() == nil {
-		c := siteConfig(state.Config, s.vault.Genesis(), source)
+		c := s.siteConfig(state.Config, source)
 		c.Circuit = onion.Circuit
 		pages, err := site.New(c, s.vault, s.live.desks)
 		if err != nil {
@@ -127,7 +128,7 @@ func (l *late) set(h http.Handler) { l.handler.Store(&h) }
 // authorise lets tor take up the cards in force. The caller makes one change at
 // a time.
 func (s *server) authorise(ctx context.Context, state *statedir.State, _ statedir.Outcome) ([]say.Text, error) {
-	err := s.onion.tor.SetClients(ctx, s.live.clients())
+	err := s.onion.tor.SetClients(ctx, clients(state))
 	if err != nil {
 		return nil, say.Fail(say.T("the change was made, but tor did not take it up: %s", err),
 			say.T("repeat the command; until then tor lets in whom it let in before, but the vault itself knows the change"))
@@ -287,13 +288,14 @@ func readInclude(path string) (include, error) {
 	return i, nil
 }
 
-// clients are the onion keys of the cards in force, in the order of their
-// fingerprints.
-func (l *live) clients() []onion.Client {
+// clients are the onion keys of the reviewers' cards that are in a desk, in the order
+// of their fingerprints. A card that is not yet in force reaches the door, and no more.
+func clients(state *statedir.State) []onion.Client {
 	var all []onion.Client
-	for fingerprint, m := range l.members() {
-		all = append(all, onion.Client{Name: fingerprint, Key: m.Card.Client})
+	for _, r := range state.Reviewers {
+		if len(r.Desks) > 0 {
+			all = append(all, onion.Client{Name: r.Card.Fingerprint(), Key: r.Card.Client})
+		}
 	}
-	slices.SortFunc(all, func(a, b onion.Client) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }

@@ -12,24 +12,37 @@ Usage:
     resguardod reviewer  add -dir DIR -desk ID CARD-FILE
     resguardod reviewer  list -dir DIR [-desk ID] [-json]
     resguardod reviewer  revoke -dir DIR [-desk ID] FINGERPRINT
+    resguardod auditor   add -dir DIR CARD-FILE
+    resguardod auditor   list -dir DIR [-json]
+    resguardod auditor   revoke -dir DIR FINGERPRINT
+    resguardod sign      -key FILE [-passphrase-file FILE] REQUEST…
     resguardod serve     -dir DIR [-tor managed] [-tor-include FILE] [-allow-old-tor]
                          [-preview ADDR] [-preview-review ADDR] [-json]
     resguardod serve     -dir DIR -tor system [-sockets DIR] [-preview ADDR] …
     resguardod serve     -dir DIR -tor off -preview ADDR …
-    resguardod check     -dir DIR
+    resguardod check     -dir DIR [-accept-gap] [-accept-copy]
+    resguardod log       export -dir DIR -to DIR
+    resguardod recover   -dir DIR -mirror DIR|URL [-socks HOST:PORT]
     resguardod -version
 
 init makes a vault in DIR and, in DIR.keys, the key that must leave this machine.
-desk and reviewer work while serve runs, and serve takes the change up at once.
+desk, reviewer and auditor work while serve runs. Who is revoked is out at once; who is
+added waits until the public log says so, which needs the governance key: while it lies
+in DIR.keys it is used, else sign it elsewhere: copy the files of DIR/requests there,
+sign them with sign, and copy them back.
 serve starts a tor of its own and keeps its two onion services alive; their keys are
 in DIR/onion: back them up. -tor-include adds lines to its torrc (bridges). With
 -tor system it prints the lines for a tor that somebody else runs. -preview shows the
 pages on loopback, -preview-review the reviewers' door; else no TCP port is open.
-check proves the directory. Run it every day.
+check proves the directory. Run it every day. -accept-gap lets the public log go on
+after more than 30 days, -accept-copy when nobody can say whether this copy is the newest.
+log export writes the public log as files for any web host; run it every day, because
+recover takes from there what an old copy of the vault lacks of the log.
 
 Flags come before arguments. Data goes to standard output, everything else to
 standard error. Messages are in Spanish or English, as LANG says.
-Exit codes: 0 done, 1 failed or damaged, 2 not a command line of ours.
+Exit codes: 0 done, 1 failed or damaged, 2 not a command line of ours, 3 the public log
+is inconsistent.
 
 Example:
     resguardod init -dir vault -origin reportes.example.org
@@ -49,25 +62,39 @@ Uso:
     resguardod reviewer  add -dir DIR -desk ID TARJETA
     resguardod reviewer  list -dir DIR [-desk ID] [-json]
     resguardod reviewer  revoke -dir DIR [-desk ID] HUELLA
+    resguardod auditor   add -dir DIR TARJETA
+    resguardod auditor   list -dir DIR [-json]
+    resguardod auditor   revoke -dir DIR HUELLA
+    resguardod sign      -key ARCHIVO [-passphrase-file ARCHIVO] SOLICITUD…
     resguardod serve     -dir DIR [-tor managed] [-tor-include ARCHIVO] [-allow-old-tor]
                          [-preview DIRECCIÓN] [-preview-review DIRECCIÓN] [-json]
     resguardod serve     -dir DIR -tor system [-sockets DIR] [-preview DIRECCIÓN] …
     resguardod serve     -dir DIR -tor off -preview DIRECCIÓN …
-    resguardod check     -dir DIR
+    resguardod check     -dir DIR [-accept-gap] [-accept-copy]
+    resguardod log       export -dir DIR -to DIR
+    resguardod recover   -dir DIR -mirror DIR|URL [-socks HOST:PUERTO]
     resguardod -version
 
 init crea una bóveda en DIR y, en DIR.keys, la llave que debe salir de esta máquina.
-desk y reviewer funcionan mientras corre serve, que toma el cambio de inmediato.
+desk, reviewer y auditor funcionan mientras corre serve. Quien se revoca queda fuera de
+inmediato; quien entra espera hasta que lo diga el registro público, y eso necesita la
+llave de gobierno: mientras esté en DIR.keys se usa; si no, firma en otra máquina: copia
+allá los archivos de DIR/requests, fírmalos con sign y cópialos de regreso.
 serve arranca un tor propio y mantiene vivos sus dos servicios onion; sus llaves están
 en DIR/onion: respáldalas. -tor-include agrega líneas a su torrc (puentes). Con
 -tor system imprime las líneas para un tor que corre otra cuenta. -preview muestra las
 páginas en esta máquina y -preview-review la puerta de las personas revisoras; sin
 ellas no se abre ningún puerto TCP.
-check comprueba el directorio. Córrelo todos los días.
+check comprueba el directorio. Córrelo todos los días. -accept-gap deja seguir al registro
+público después de más de 30 días, y -accept-copy cuando nadie puede decir si esta copia
+es la más nueva.
+log export escribe el registro público en archivos para cualquier servidor web; córrelo
+todos los días: de ahí toma recover lo que le falta del registro a una copia vieja.
 
 Las opciones van antes de los argumentos. Los datos van a la salida estándar y todo lo
 demás a la salida de errores. Los mensajes salen en español o inglés, según LANG.
-Códigos de salida: 0 hecho, 1 falló o hay daños, 2 no es una línea de comandos válida.
+Códigos de salida: 0 hecho, 1 falló o hay daños, 2 no es una línea de comandos válida,
+3 el registro público es inconsistente.
 
 Ejemplo:
     resguardod init -dir boveda -origin reportes.example.org

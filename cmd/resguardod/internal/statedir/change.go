@@ -11,14 +11,16 @@ import (
 // Change is one change of desks or cards. Exactly one field is set. Its JSON
 // form goes over the control socket.
 type Change struct {
-	AddDesk     *Desk       `json:"add_desk,omitempty"`
-	AddReviewer *Joining    `json:"add_reviewer,omitempty"`
-	Revoke      *Revocation `json:"revoke,omitempty"`
+	AddDesk       *Desk       `json:"add_desk,omitempty"`
+	AddReviewer   *Joining    `json:"add_reviewer,omitempty"`
+	Revoke        *Revocation `json:"revoke,omitempty"`
+	AddAuditor    *Joining    `json:"add_auditor,omitempty"`    // without a desk
+	RevokeAuditor *Revocation `json:"revoke_auditor,omitempty"` // without a desk
 }
 
-// Joining adds a card to a desk.
+// Joining adds a card to a desk, or to the auditors.
 type Joining struct {
-	Desk string `json:"desk"`
+	Desk string `json:"desk,omitempty"`
 	Path string `json:"path"` // where the card came from, for errors
 	Card []byte `json:"card"`
 }
@@ -33,9 +35,10 @@ type Revocation struct {
 
 // Outcome is what a change did.
 type Outcome struct {
-	Fingerprint string   `json:"fingerprint,omitempty"` // of the reviewer
+	Fingerprint string   `json:"fingerprint,omitempty"` // of the reviewer or auditor
 	Desks       []string `json:"desks"`                 // ids of the desks that changed; none = it was so already
 	Empty       []string `json:"empty,omitempty"`       // of these, the ones left without reviewers
+	Auditors    bool     `json:"auditors,omitempty"`    // the auditors changed
 }
 
 // Apply makes the change, on the disk. The caller holds the lock of the
@@ -53,6 +56,10 @@ func (d Dir) Apply(c Change) (Outcome, error) {
 		return d.addReviewer(s, *c.AddReviewer)
 	case c.Revoke != nil:
 		return d.revoke(s, *c.Revoke)
+	case c.AddAuditor != nil:
+		return d.addAuditor(s, *c.AddAuditor)
+	case c.RevokeAuditor != nil:
+		return d.revokeAuditor(s, *c.RevokeAuditor)
 	}
 	return Outcome{}, say.Fail(say.T("the change is empty"), say.Text{})
 }
@@ -80,6 +87,9 @@ func (d Dir) addReviewer(s *State, j Joining) (Outcome, error) {
 	r, err := parseCard(j.Path, j.Card)
 	if err != nil {
 		return Outcome{}, err
+	}
+	if r.Card.Role != card.Reviewer {
+		return Outcome{}, &say.Error{Path: j.Path, Line: 2, What: say.T("this is the card of an auditor, not of a reviewer"), Hint: hintCard()}
 	}
 	desk, err := s.mustDesk(j.Desk)
 	if err != nil {
@@ -110,7 +120,7 @@ func (d Dir) addReviewer(s *State, j Joining) (Outcome, error) {
 // which cards came.
 func sameCard(s *State, path string, c card.Card) error {
 	hint := say.T("let the reviewer make new keys with \"resguardo keygen\" in a new directory, and ask over the phone who sent this card")
-	for _, r := range s.Reviewers {
+	for _, r := range s.holders() {
 		switch {
 		case r.Card == c:
 			return nil
@@ -124,7 +134,7 @@ func sameCard(s *State, path string, c card.Card) error {
 }
 
 func (d Dir) revoke(s *State, r Revocation) (Outcome, error) {
-	fingerprint, err := s.find(r.Fingerprint)
+	fingerprint, err := s.find(r.Fingerprint, card.Reviewer)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -159,24 +169,38 @@ func (s *State) mustDesk(id string) (Desk, error) {
 	return desk, nil
 }
 
-// find returns the one fingerprint that begins with prefix.
-func (s *State) find(prefix string) (string, error) {
+// holders are all cards.
+func (s *State) holders() []Holder {
+	var all []Holder
+	for _, r := range s.Reviewers {
+		all = append(all, r.Holder)
+	}
+	for _, a := range s.Auditors {
+		all = append(all, a.Holder)
+	}
+	return all
+}
+
+// find returns the one fingerprint of that role that begins with prefix.
+func (s *State) find(prefix string, role card.Role) (string, error) {
 	const shortest = 8
 	if len(prefix) < shortest || !isOf(prefix, "0123456789abcdef", 64) {
 		return "", say.Fail(say.T("%s is not a fingerprint", quote(prefix)),
-			say.T("give the 64 hex digits that \"resguardod reviewer list\" shows, or at least the first %s", shortest))
+			say.T("give the 64 hex digits that \"resguardod reviewer list\" or \"auditor list\" shows, or at least the first %s", shortest))
 	}
 	var found []string
-	for _, r := range s.Reviewers {
-		if f := r.Card.Fingerprint(); strings.HasPrefix(f, prefix) {
+	for _, h := range s.holders() {
+		if f := h.Card.Fingerprint(); h.Card.Role == role && strings.HasPrefix(f, prefix) {
 			found = append(found, f)
 		}
 	}
-	switch len(found) {
-	case 0:
-		return "", say.Fail(say.T("there is no reviewer %s", prefix), say.T("see the reviewers with: resguardod reviewer list -dir DIR"))
-	case 1:
+	switch {
+	case len(found) == 1:
 		return found[0], nil
+	case len(found) > 1:
+		return "", say.Fail(say.T("%s cards begin with %s", len(found), prefix), say.T("give more digits"))
+	case role == card.Auditor:
+		return "", say.Fail(say.T("there is no auditor %s", prefix), say.T("see the auditors with: resguardod auditor list -dir DIR"))
 	}
-	return "", say.Fail(say.T("%s reviewers begin with %s", len(found), prefix), say.T("give more digits"))
+	return "", say.Fail(say.T("there is no reviewer %s", prefix), say.T("see the reviewers with: resguardod reviewer list -dir DIR"))
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // ConfigFormat is the format field of resguardo.toml.
-const ConfigFormat = "resguardo/config/v1"
+const ConfigFormat = "resguardo/config/v2"
 
 // Config is resguardo.toml. Origin, Demo, Log.Epoch and Log.Slots are fixed when
 // the vault is made; the vault keeps its own copy of them.
@@ -29,6 +29,7 @@ type Config struct {
 	Hotline       string   `toml:"hotline"`
 	LeaveTo       string   `toml:"leave_to"`
 	RetentionDays int      `toml:"retention_days"`
+	DeleteBy      int      `toml:"delete_signatures"` // reviewers that must sign a deletion
 	Limits        Limits   `toml:"limits"`
 	Log           Log      `toml:"log"`
 	Onion         Onion    `toml:"onion"`
@@ -46,9 +47,8 @@ type Limits struct {
 
 // Log says how the public log is cut into epochs.
 type Log struct {
-	Epoch     Span     `toml:"epoch"`
-	Slots     int      `toml:"slots"`
-	Witnesses []string `toml:"witnesses"` // must be empty in this version
+	Epoch Span `toml:"epoch"`
+	Slots int  `toml:"slots"`
 }
 
 // Onion names the services of a tor that somebody else runs; both may be empty.
@@ -96,15 +96,20 @@ func (s *Span) UnmarshalText(text []byte) error {
 
 // Bounds of what the configuration may ask for.
 const (
-	minEpoch = time.Second
-	maxEpoch = 7 * 24 * time.Hour
-	maxSlots = 4096
+	minEpoch     = 10 * time.Minute // shorter ones would time reports
+	minEpochDemo = time.Second
+	maxEpoch     = 7 * 24 * time.Hour
+	maxSlots     = 4096
 )
 
 // checkEpoch checks the length of an epoch.
-func checkEpoch(f *file, d time.Duration) {
-	if d < minEpoch || d > maxEpoch || d%time.Second != 0 {
-		f.wrong("log.epoch", say.T("an epoch of %s is not possible: whole seconds, from %s to %s", d, minEpoch, maxEpoch),
+func checkEpoch(f *file, d time.Duration, demo bool) {
+	shortest := minEpoch
+	if demo {
+		shortest = minEpochDemo
+	}
+	if d < shortest || d > maxEpoch || d%time.Second != 0 {
+		f.wrong("log.epoch", say.T("an epoch of %s is not possible: whole seconds, from %s to %s", d, shortest, maxEpoch),
 			say.T("6h is a good length: nothing about a report can be timed more finely"))
 	}
 }
@@ -127,18 +132,13 @@ func (d Dir) config() (Config, error) {
 		return Config{}, err
 	}
 	var c Config
-	if f.decode(&c); len(f.errs) == 0 {
+	if f.decode(&c, ConfigFormat); len(f.errs) == 0 {
 		f.checkConfig(c)
 	}
 	return c, f.err()
 }
 
 func (f *file) checkConfig(c Config) {
-	if c.Format != ConfigFormat {
-		f.wrong("format", say.T("format is %s, this version reads %s", quote(c.Format), ConfigFormat),
-			say.T("use the version of resguardod that made this directory, or a newer one"))
-		return
-	}
 	if !originForm.MatchString(c.Origin) {
 		f.wrong("origin", say.T("origin %s is not a name and eight hex digits", quote(c.Origin)),
 			say.T("init chose the origin; put it back, it is also the first line of log.vkey up to the first +"))
@@ -147,15 +147,13 @@ func (f *file) checkConfig(c Config) {
 	f.text("organisation", c.Organisation, 100)
 	f.text("hotline", c.Hotline, 60)
 	f.number("retention_days", int64(c.RetentionDays), 7, 3650)
+	f.number("delete_signatures", int64(c.DeleteBy), 1, 2)
 	f.checkLeaveTo(c.LeaveTo)
 	f.checkLimits(c.Limits)
 	f.checkOnion("onion.source", c.Onion.Source)
 	f.checkOnion("onion.reviewers", c.Onion.Reviewers)
-	checkEpoch(f, time.Duration(c.Log.Epoch))
+	checkEpoch(f, time.Duration(c.Log.Epoch), c.Demo)
 	f.number("log.slots", int64(c.Log.Slots), 1, maxSlots)
-	if len(c.Log.Witnesses) > 0 {
-		f.wrong("log.witnesses", say.T("this version cannot ask witnesses"), say.T("leave the list empty: witnesses = []"))
-	}
 	for _, w := range c.OtherWays {
 		f.text("other_ways.es", w.ES, 200)
 		f.text("other_ways.en", w.EN, 200)

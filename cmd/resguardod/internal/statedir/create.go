@@ -37,7 +37,7 @@ func (s Settings) check() error {
 		f.add(0, say.T("the name %s is not possible", quote(s.Name)),
 			say.T("use 1 to 64 of the characters a-z, 0-9, . and -, such as reportes.example.org (-origin)"))
 	}
-	checkEpoch(&f, s.Epoch)
+	checkEpoch(&f, s.Epoch, s.Demo)
 	checkLanguages(&f, s.Languages)
 	return f.err()
 }
@@ -168,6 +168,7 @@ func (d Dir) contents(s Settings, origin string) (map[string][]byte, error) {
 		d.Path(LogKey):             []byte(log.signer),
 		d.Path(LogVerifier):        []byte(log.verifier),
 		d.Path(OperationsKey):      []byte(operations.signer),
+		d.Path(OperationsVerifier): []byte(operations.verifier),
 		d.Path(GovernanceVerifier): []byte(governance.verifier),
 		d.Path(PolicyFile):         []byte(policy(log.verifier)),
 	}

@@ -93,12 +93,7 @@ func (d Dir) readDesk(id string, c Config) (Desk, error) {
 		return Desk{}, err
 	}
 	var desk Desk
-	if f.decode(&desk); len(f.errs) > 0 {
-		return Desk{}, f.err()
-	}
-	if desk.Format != DeskFormat {
-		f.wrong("format", say.T("format is %s, this version reads %s", quote(desk.Format), DeskFormat),
-			say.T("use the version of resguardod that made this directory, or a newer one"))
+	if f.decode(&desk, DeskFormat); len(f.errs) > 0 {
 		return Desk{}, f.err()
 	}
 	if desk.ID != id {

@@ -52,8 +52,17 @@ type file struct {
 	errs []error
 }
 
-// decode reads strict TOML into v: every key must be known.
-func (f *file) decode(v any) {
+// decode reads strict TOML into v: every key must be known. A document with
+// another format is refused for that alone, because its keys may be others.
+func (f *file) decode(v any, format string) {
+	var head struct {
+		Format string `toml:"format"`
+	}
+	if err := toml.Unmarshal(f.doc, &head); err == nil && head.Format != format {
+		f.wrong("format", say.T("format is %s, this version reads %s", quote(head.Format), format),
+			say.T("use the version of resguardod that made this directory, or a newer one"))
+		return
+	}
 	d := toml.NewDecoder(bytes.NewReader(f.doc))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
@@ -154,8 +163,11 @@ func quote(s string) string {
 	return `"` + s + `"`
 }
 
-// isID reports whether s is an id of a desk or an organisation: [a-z0-9-]{1,32}.
-func isID(s string) bool { return isOf(s, "abcdefghijklmnopqrstuvwxyz0123456789-", 32) }
+// isID reports whether s is an id of a desk or an organisation: [a-z0-9-]{1,32},
+// but not "-", which stands for none in the public log.
+func isID(s string) bool {
+	return s != "-" && isOf(s, "abcdefghijklmnopqrstuvwxyz0123456789-", 32)
+}
 
 func isOf(s, letters string, limit int) bool {
 	return s != "" && len(s) <= limit && strings.Trim(s, letters) == ""

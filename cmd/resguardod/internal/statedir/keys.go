@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"io/fs"
+	"path/filepath"
 	"strings"
 
 	"filippo.io/age"
@@ -51,38 +53,96 @@ func sealKey(key, passphrase string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// policy is the C2SP tlog-policy of a log without witnesses.
-func policy(logVerifier string) string { return "log " + logVerifier + "quorum none\n" }
-
 // CheckKeys proves that the keys in the directory are there, well formed, of
 // this origin and pairs, and that the policy names the log's key.
 func (d Dir) CheckKeys(origin string) error {
-	signer, err := d.signer(LogKey, origin)
-	errs := []error{err}
-	verifier, err := d.verifier(LogVerifier, origin)
-	errs = append(errs, err)
-	if signer != nil && verifier != nil && !pair(signer, verifier) {
-		errs = append(errs, &say.Error{Path: d.Path(LogVerifier), Line: 1,
-			What: say.T("this verifier key does not belong to %s", LogKey), Hint: say.T("put both files back from one backup")})
+	errs := []error{
+		d.checkPair(LogKey, LogVerifier, origin),
+		d.checkPair(OperationsKey, OperationsVerifier, operationsName(origin)),
 	}
-	if verifier != nil {
-		errs = append(errs, d.checkPolicy())
+	if errs[0] == nil {
+		_, err := d.Policy()
+		errs = append(errs, err)
 	}
-	_, err = d.signer(OperationsKey, operationsName(origin))
-	errs = append(errs, err)
-	_, err = d.verifier(GovernanceVerifier, governanceName(origin))
+	_, err := d.verifier(GovernanceVerifier, governanceName(origin))
 	return errors.Join(append(errs, err)...)
 }
 
-// keyLine reads a file that holds one line.
-func (d Dir) keyLine(name string) (string, error) {
-	b, err := ReadFile(d.Path(name), 4<<10)
+// checkPair proves that two key files belong together.
+func (d Dir) checkPair(signerFile, verifierFile, key string) error {
+	signer, err := d.signer(signerFile, key)
+	verifier, err2 := d.verifier(verifierFile, key)
+	if err != nil || err2 != nil {
+		return errors.Join(err, err2)
+	}
+	if !pair(signer, verifier) {
+		return &say.Error{Path: d.Path(verifierFile), Line: 1,
+			What: say.T("this verifier key does not belong to %s", signerFile), Hint: say.T("put both files back from one backup")}
+	}
+	return nil
+}
+
+// LogSigner signs checkpoints.
+func (d Dir) LogSigner(origin string) (note.Signer, error) { return d.signer(LogKey, origin) }
+
+// LogVerifier verifies checkpoints.
+func (d Dir) LogVerifier(origin string) (note.Verifier, error) {
+	return d.verifier(LogVerifier, origin)
+}
+
+// OperationsSigner signs what the running server says about itself.
+func (d Dir) OperationsSigner(origin string) (note.Signer, error) {
+	return d.signer(OperationsKey, operationsName(origin))
+}
+
+// Verifiers are the verifier keys that genesis names, as text.
+type Verifiers struct {
+	Log, Operations string
+	Governance      []string // sorted
+}
+
+// Verifiers reads the verifier keys. CheckKeys has proven them.
+func (d Dir) Verifiers() (v Verifiers, err error) {
+	if v.Log, err = d.keyLine(LogVerifier); err != nil {
+		return v, err
+	}
+	if v.Operations, err = d.keyLine(OperationsVerifier); err != nil {
+		return v, err
+	}
+	governance, err := d.keyLine(GovernanceVerifier)
+	v.Governance = []string{governance}
+	return v, err
+}
+
+// GovernanceSigner is the governance key in DIR.keys, or nil if it is not there
+// in clear, as it should be, or not readable by this account.
+func (d Dir) GovernanceSigner(origin string) (note.Signer, error) {
+	path := filepath.Join(d.KeysDir(), GovernanceKey)
+	line, err := readKeyLine(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, err := note.NewSigner(line)
+	if err != nil || s.Name() != governanceName(origin) {
+		return nil, badKey(path, governanceName(origin))
+	}
+	return s, nil
+}
+
+// keyLine reads a file of the directory that holds one line.
+func (d Dir) keyLine(name string) (string, error) { return readKeyLine(d.Path(name)) }
+
+func readKeyLine(path string) (string, error) {
+	b, err := ReadFile(path, 4<<10)
 	if err != nil {
 		return "", err
 	}
 	line, rest, ended := strings.Cut(string(b), "\n")
 	if !ended || rest != "" {
-		return "", &say.Error{Path: d.Path(name), Line: 1 + strings.Count(strings.TrimSuffix(string(b), "\n"), "\n"),
+		return "", &say.Error{Path: path, Line: 1 + strings.Count(strings.TrimSuffix(string(b), "\n"), "\n"),
 			What: say.T("a key file is one line that ends in a line break"), Hint: say.T("put the file back from a backup")}
 	}
 	return line, nil
@@ -115,8 +175,10 @@ func (d Dir) verifier(name, key string) (note.Verifier, error) {
 	return v, nil
 }
 
-func (d Dir) badKey(name, key string) error {
-	return &say.Error{Path: d.Path(name), Line: 1,
+func (d Dir) badKey(name, key string) error { return badKey(d.Path(name), key) }
+
+func badKey(path, key string) error {
+	return &say.Error{Path: path, Line: 1,
 		What: say.T("this is not the key named %s", key), Hint: say.T("put the file back from a backup")}
 }
 
@@ -125,27 +187,4 @@ func pair(s note.Signer, v note.Verifier) bool {
 	msg := []byte("resguardo: do these two belong together?\n")
 	sig, err := s.Sign(msg)
 	return err == nil && v.Verify(msg, sig)
-}
-
-func (d Dir) checkPolicy() error {
-	b, err := ReadFile(d.Path(PolicyFile), MaxFile)
-	if err != nil {
-		return err
-	}
-	v, err := d.keyLine(LogVerifier)
-	if err != nil {
-		return err
-	}
-	for i, l := range strings.Split(string(b), "\n") {
-		fields := strings.Fields(l)
-		if len(fields) >= 2 && fields[0] == "log" {
-			if fields[1] == v {
-				return nil
-			}
-			return &say.Error{Path: d.Path(PolicyFile), Line: i + 1,
-				What: say.T("the policy names another log key than %s", LogVerifier), Hint: say.T("put both files back from one backup")}
-		}
-	}
-	return &say.Error{Path: d.Path(PolicyFile),
-		What: say.T("the policy has no line that begins with log"), Hint: say.T("put the file back from a backup; it begins: log %s", v)}
 }

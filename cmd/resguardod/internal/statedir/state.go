@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ecdh"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base32"
 	"errors"
 	"fmt"
@@ -21,13 +22,26 @@ type State struct {
 	Config    Config
 	Desks     []Desk     // by id
 	Reviewers []Reviewer // by fingerprint
+	Auditors  []Auditor  // by fingerprint
 }
 
-// Reviewer is one card and the desks it belongs to.
-type Reviewer struct {
+// Holder is one card file.
+type Holder struct {
 	Card      card.Card
 	Recipient seal.Recipient
-	Desks     []string // ids, sorted; none = revoked
+	Digest    [32]byte // SHA-256 of the file
+}
+
+// Reviewer is a reviewer's card and the desks it belongs to.
+type Reviewer struct {
+	Holder
+	Desks []string // ids, sorted; none = revoked
+}
+
+// Auditor is an auditor's card.
+type Auditor struct {
+	Holder
+	Revoked bool
 }
 
 // Desk returns the desk with an id.
@@ -57,7 +71,7 @@ func (d Dir) Load() (*State, error) {
 		return nil, err
 	}
 	s := &State{Config: c}
-	return s, errors.Join(d.loadCards(s), d.loadDesks(s))
+	return s, errors.Join(d.loadCards(s), d.loadDesks(s), d.loadAuditors(s))
 }
 
 func (d Dir) loadCards(s *State) error {
@@ -73,16 +87,20 @@ func (d Dir) loadCards(s *State) error {
 			errs = append(errs, err)
 			continue
 		}
-		r, err := parseCard(path, text)
-		if err == nil && r.Card.Fingerprint() != fingerprint {
-			err = &say.Error{Path: path, What: say.T("the card has another fingerprint than the file's name: %s", r.Card.Fingerprint()),
+		h, err := parseCard(path, text)
+		if err == nil && h.Card.Fingerprint() != fingerprint {
+			err = &say.Error{Path: path, What: say.T("the card has another fingerprint than the file's name: %s", h.Card.Fingerprint()),
 				Hint: say.T("put the file back from a backup")}
 		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		s.Reviewers = append(s.Reviewers, r)
+		if h.Card.Role == card.Auditor {
+			s.Auditors = append(s.Auditors, Auditor{Holder: h, Revoked: true})
+		} else {
+			s.Reviewers = append(s.Reviewers, Reviewer{Holder: h})
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -144,12 +162,17 @@ func (d Dir) names(dir, suffix string) ([]string, error) {
 	return names, nil
 }
 
-// parseCard reads a reviewer's card. path is only named in errors.
-func parseCard(path string, text []byte) (Reviewer, error) {
-	again := say.T("ask the reviewer for the file card.txt again, made by \"resguardo keygen\" and sent unchanged")
+// hintCard is what to do about a card that cannot be used.
+func hintCard() say.Text {
+	return say.T("ask its owner for the file card.txt again, made by \"resguardo keygen\" and sent unchanged")
+}
+
+// parseCard reads a card. path is only named in errors.
+func parseCard(path string, text []byte) (Holder, error) {
+	again := hintCard()
 	// card.Parse quotes what it does not understand. A secret must not be quoted.
 	if bytes.Contains(bytes.ToUpper(text), []byte("AGE-SECRET-KEY-")) || bytes.Contains(text, []byte("PRIVATE+KEY+")) {
-		return Reviewer{}, &say.Error{Path: path,
+		return Holder{}, &say.Error{Path: path,
 			What: say.T("this file holds a secret key, not a card"),
 			Hint: say.T("a reviewer's secret key must never be on this machine: destroy the file, and let the reviewer make new keys")}
 	}
@@ -162,19 +185,16 @@ func parseCard(path string, text []byte) (Reviewer, error) {
 		}
 		what, _, _ = strings.Cut(what, "; ") // the rest is a hint in English
 		e.What = say.T("not a valid card: %s", what)
-		return Reviewer{}, e
-	}
-	if c.Role != card.Reviewer {
-		return Reviewer{}, &say.Error{Path: path, Line: 2, What: say.T("this is the card of an auditor, not of a reviewer"), Hint: again}
+		return Holder{}, e
 	}
 	r, err := seal.ParseRecipient(c.Recipient)
 	if err != nil {
-		return Reviewer{}, &say.Error{Path: path, Line: 3, What: say.T("not a valid card: %s", err), Hint: again, Err: err}
+		return Holder{}, &say.Error{Path: path, Line: 3, What: say.T("not a valid card: %s", err), Hint: again, Err: err}
 	}
 	if err := checkClient(c.Client); err != nil {
-		return Reviewer{}, &say.Error{Path: path, Line: 5, What: say.T("not a valid card: %s", err), Hint: again, Err: err}
+		return Holder{}, &say.Error{Path: path, Line: 5, What: say.T("not a valid card: %s", err), Hint: again, Err: err}
 	}
-	return Reviewer{Card: c, Recipient: r}, nil
+	return Holder{c, r, sha256.Sum256(text)}, nil
 }
 
 // checkClient refuses an x25519 key of low order, with which every shared secret

@@ -4,12 +4,16 @@
 //
 //	resguardo.toml          configuration; written once by init, then by people
 //	desks/ID.toml           one desk each
-//	cards/FINGERPRINT.card  one reviewer each, as the file was given
-//	vault.db blobs/ keys.slots    the vault
+//	cards/FINGERPRINT.card  one reviewer or auditor each, as the file was given
+//	auditors.toml           which auditors' cards are in force
+//	requests/               governance notes that wait for a signature, or for the log
+//	vault.db blobs/ keys.slots high-water    the vault
 //	log.key log.vkey        signs checkpoints; its verifier key
-//	operations.key          signs what the running server says about itself
+//	operations.key operations.vkey    signs what the running server says about itself
 //	governance.vkey         verifier of the governance key, which lies outside
 //	policy                  C2SP tlog-policy: all that an auditor needs
+//	accept-gap restore      what a person, or recover, has left for the next epoch
+//	seen                    how much of the log everybody could see before this epoch
 //	control.sock            of the running server
 //	onion/                  of the running server's tor: its keys, state and sockets
 //
@@ -42,15 +46,20 @@ const (
 	ConfigFile         = "resguardo.toml"
 	DesksDir           = "desks"
 	CardsDir           = "cards"
+	AuditorsFile       = "auditors.toml"
+	RequestsDir        = "requests"
+	HighWaterFile      = "high-water" // written by the vault
 	LogKey             = "log.key"
 	LogVerifier        = "log.vkey"
 	OperationsKey      = "operations.key"
+	OperationsVerifier = "operations.vkey"
 	GovernanceVerifier = "governance.vkey"
 	PolicyFile         = "policy"
 	SocketFile         = "control.sock"
 	OnionDir           = "onion"
 	SourceSocket       = "source.sock"
 	ReviewersSocket    = "reviewers.sock"
+	SocksSocket        = "socks"
 )
 
 // keysSuffix makes the name of the directory of keys that must leave the machine.
@@ -245,10 +254,11 @@ func Known(rel string, isDir bool) bool {
 	}
 	switch dir = filepath.Clean(dir); {
 	case isDir:
-		return slices.Contains([]string{".", DesksDir, CardsDir, "blobs"}, rel)
+		return slices.Contains([]string{".", DesksDir, CardsDir, RequestsDir, "blobs"}, rel)
 	case dir == ".":
-		return slices.Contains([]string{ConfigFile, LogKey, LogVerifier, OperationsKey, GovernanceVerifier, PolicyFile,
-			SocketFile, "vault.db", "keys.slots"}, name)
+		return knownTop(name)
+	case dir == RequestsDir:
+		return fresh(name) || strings.HasSuffix(name, requestSuffix)
 	case dir == DesksDir:
 		return fresh(name) || strings.HasSuffix(name, ".toml")
 	case dir == CardsDir:
@@ -259,6 +269,17 @@ func Known(rel string, isDir bool) bool {
 	return false
 }
 
+func knownTop(name string) bool {
+	own := []string{AuditorsFile, acceptGapFile, restoreFile, seenFile, HighWaterFile}
+	made := []string{ConfigFile, LogKey, LogVerifier, OperationsKey, OperationsVerifier, GovernanceVerifier, PolicyFile,
+		SocketFile, HighWaterFile, HighWaterFile + ".new", "vault.db", "keys.slots"}
+	if fresh(name) {
+		name = strings.TrimSuffix(strings.TrimPrefix(name, "."), ".new")
+		return slices.Contains(own, name)
+	}
+	return slices.Contains(own, name) || slices.Contains(made, name)
+}
+
 // knownOnion is Known below the onion folder. What tor keeps in its data folder
 // is tor's own business.
 func knownOnion(rel []string, isDir bool) bool {
@@ -266,7 +287,7 @@ func knownOnion(rel []string, isDir bool) bool {
 	case len(rel) == 0 || rel[0] == "data":
 		return isDir || len(rel) > 1
 	case rel[0] != "source" && rel[0] != "reviewers":
-		return !isDir && len(rel) == 1 && slices.Contains([]string{"torrc", "torrc.new", "torrc-defaults", "control", SourceSocket, ReviewersSocket}, rel[0])
+		return !isDir && len(rel) == 1 && slices.Contains([]string{"torrc", "torrc.new", "torrc-defaults", "control", SourceSocket, ReviewersSocket, SocksSocket}, rel[0])
 	case len(rel) == 1 || len(rel) == 2 && rel[1] == "authorized_clients":
 		return isDir
 	case len(rel) == 2:

@@ -36,14 +36,16 @@ func noDatabase(string, string) error { return nil }
 
 var usual = Settings{Name: "reportes.example.org", Epoch: 6 * time.Hour, Slots: 16, Languages: []string{"es", "en"}}
 
-// newCard makes a card file.
-func newCard(t testing.TB) []byte {
+// newCard makes a reviewer's card file.
+func newCard(t testing.TB) []byte { return newCardOf(t, card.Reviewer) }
+
+func newCardOf(t testing.TB, role card.Role) []byte {
 	t.Helper()
 	id, err := age.GenerateHybridIdentity()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := card.Card{Role: card.Reviewer, Recipient: id.Recipient().String()}
+	c := card.Card{Role: role, Recipient: id.Recipient().String()}
 	key := make([]byte, 32)
 	rand.Read(key)
 	c.Client = card.EncodeClient(key)
@@ -113,9 +115,9 @@ func TestCreateInBothLanguages(t *testing.T) {
 	if fmt.Sprint(states[0]) != fmt.Sprint(states[1]) {
 		t.Errorf("the templates differ:\n%+v\n%+v", states[0], states[1])
 	}
-	want := Config{Format: ConfigFormat, Languages: []string{"es", "en"}, LeaveTo: "https://www.wikipedia.org/", RetentionDays: 180,
+	want := Config{Format: ConfigFormat, Languages: []string{"es", "en"}, LeaveTo: "https://www.wikipedia.org/", RetentionDays: 180, DeleteBy: 2,
 		Limits: Limits{Report: 4 << 30, Files: 20, Uploads: 8, MinRate: 512},
-		Log:    Log{Epoch: Span(6 * time.Hour), Slots: 16, Witnesses: []string{}}}
+		Log:    Log{Epoch: Span(6 * time.Hour), Slots: 16}}
 	if got := states[0].Config; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -327,11 +329,11 @@ func FuzzConfig(f *testing.F) {
 	}
 	f.Add(string(good))
 	f.Add(strings.Replace(string(good), "6h", "1h30m", 1) + "[[other_ways]]\nes = \"a\"\nen = \"b\"\n")
-	f.Add("format = \"resguardo/config/v1\"\n[limits]\nreport = \"9999999 TiB\"\n")
+	f.Add("format = \"resguardo/config/v2\"\n[limits]\nreport = \"9999999 TiB\"\n")
 	f.Fuzz(func(t *testing.T, doc string) {
 		file := &file{path: "x", doc: []byte(doc)}
 		var c Config
-		if file.decode(&c); len(file.errs) == 0 {
+		if file.decode(&c, ConfigFormat); len(file.errs) == 0 {
 			file.checkConfig(c)
 		}
 		for _, err := range file.errs {
@@ -363,7 +365,7 @@ func FuzzDesk(f *testing.F) {
 	read := func(doc []byte) (Desk, error) {
 		file := &file{path: "x", doc: doc}
 		var d Desk
-		if file.decode(&d); len(file.errs) == 0 {
+		if file.decode(&d, DeskFormat); len(file.errs) == 0 {
 			file.checkDesk(d, config)
 		}
 		return d, file.err()

@@ -22,6 +22,7 @@ type Case struct {
 	Next      int      // number of the next item
 	Day       string   // of the newest item
 	Hold      bool     // retention does not delete it
+	Holds     uint64   // times that Hold was set or lifted
 	Pending   []byte   // a deletion that waits for a second signature; nil = none
 }
 
@@ -122,6 +123,7 @@ func (v *Vault) caseFrom(r caseRecord) Case {
 		Next:      r.Next,
 		Day:       r.Day,
 		Hold:      r.Hold,
+		Holds:     r.Holds,
 		Pending:   r.Pending,
 	}
 	for _, id := range r.Items {
@@ -189,7 +191,7 @@ func (v *Vault) See(ctx context.Context, ids ...ItemID) error {
 
 // SetHold sets or lifts a legal hold: retention does not delete the case.
 func (v *Vault) SetHold(ctx context.Context, id CaseID, hold bool) error {
-	return v.changeCase(ctx, id, func(r *caseRecord) { r.Hold = hold })
+	return v.changeCase(ctx, id, func(r *caseRecord) { r.Hold, r.Holds = hold, r.Holds+1 })
 }
 
 // SetPending keeps a deletion that waits for a second signature, in place of

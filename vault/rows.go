@@ -56,6 +56,7 @@ type caseRecord struct {
 	Items     []ItemID `json:"items"` // in order of their numbers
 	Gone      []gone   `json:"gone,omitempty"`
 	Hold      bool     `json:"hold,omitempty"`    // not to be deleted by retention
+	Holds     uint64   `json:"holds,omitempty"`   // times that Hold was set or lifted
 	Pending   []byte   `json:"pending,omitempty"` // a deletion that waits for a second signature
 
 	// Tags that delete the thread, of source-delete 0 and desk-delete 0: an old

@@ -93,6 +93,7 @@ type Case struct {
 	LastDay       string   `json:"last_day"`       // day of the last item, 2006-01-02, UTC
 	EndsDay       string   `json:"ends_day"`       // retention deletes it after this day; empty under hold
 	PendingDelete string   `json:"pending_delete"` // signed Delete that needs another signature; or empty
+	Gone          []Gone   `json:"gone"`           // items that were deleted alone, by number
 }
 
 // SignedRequest carries a signed Delete or Hold.
@@ -183,6 +184,9 @@ func (c Case) Check() error {
 		if err != nil || len(by) != 1 || d.Case != c.Case {
 			return errors.New("malformed pending deletion")
 		}
+	}
+	if err := c.checkGone(); err != nil {
+		return err
 	}
 	return checkDesks(c.Desks)
 }

@@ -17,22 +17,40 @@ import (
 func TestIsolation(t *testing.T) {
 	h := newHouse(t)
 	norte, sur, revoked := newReviewer(t), newReviewer(t), newReviewer(t)
+	auditor, dismissed := newMember(t, card.Auditor), newMember(t, card.Auditor)
 	h.add(norte, "norte")
 	h.add(sur, "sur")
 	h.add(revoked, "norte")
+	h.add(auditor, "norte") // a desk makes no reviewer of an auditor
+	h.add(dismissed)
 	id, _ := h.report("hola", norte, "norte")
-	sessions := map[string]string{"nobody": "", "norte": h.session(norte), "sur": h.session(sur), "revoked": h.session(revoked)}
-	delete(h.members, revoked.card.Fingerprint())
+	inCase := h.list(h.session(norte))[0].Case
+	roles := []string{"nobody", "norte", "sur", "auditor", "revoked", "dismissed"}
+	sessions := map[string]string{"norte": h.session(norte), "sur": h.session(sur), "auditor": h.session(auditor),
+		"revoked": h.session(revoked), "dismissed": h.session(dismissed)}
+	h.revoke(revoked)
+	h.revoke(dismissed)
 	logtest.Begin(t, h.vault).Publish(t)
 
-	type answers map[string]int // by role
-	table := map[string]answers{
-		"POST /v1/challenge": {"nobody": 200, "norte": 200, "sur": 200, "revoked": 200},
-		"POST /v1/login":     {"nobody": 400, "norte": 400, "sur": 400, "revoked": 400}, // its body decides: TestLoginRefuses
-		"GET /v1/items":      {"nobody": 401, "norte": 200, "sur": 200, "revoked": 401},
-		"GET /v1/items/:id":  {"nobody": 401, "norte": 200, "sur": 404, "revoked": 401},
-		"GET /log/*path":     {"nobody": 200, "norte": 200, "sur": 200, "revoked": 200}, // the log is public
-		"HEAD /log/*path":    {"nobody": 200, "norte": 200, "sur": 200, "revoked": 200},
+	table := map[string][]int{ // answers in the order of roles
+		"POST /v1/challenge":          {200, 200, 200, 200, 200, 200},
+		"POST /v1/login":              {400, 400, 400, 400, 400, 400}, // its body decides: TestLoginRefuses
+		"GET /v1/items":               {401, 200, 200, 200, 401, 401},
+		"GET /v1/items/:id":           {401, 200, 404, 200, 401, 401},
+		"GET /v1/desks":               {401, 200, 200, 403, 401, 401},
+		"GET /v1/cases":               {401, 200, 200, 403, 401, 401},
+		"POST /v1/cases/:case/reply":  {401, 400, 404, 403, 401, 401}, // 400: there is no statement
+		"POST /v1/cases/:case/ack":    {401, 400, 404, 403, 401, 401},
+		"POST /v1/cases/:case/note":   {401, 400, 404, 403, 401, 401},
+		"POST /v1/cases/:case/close":  {401, 400, 404, 403, 401, 401},
+		"POST /v1/cases/:case/rewrap": {401, 400, 404, 403, 401, 401},
+		"POST /v1/cases/:case/recuse": {401, 400, 404, 403, 401, 401},
+		"POST /v1/cases/:case/delete": {401, 400, 404, 403, 401, 401},
+		"POST /v1/cases/:case/hold":   {401, 400, 404, 403, 401, 401},
+		"GET /v1/epochs":              {401, 403, 403, 200, 401, 401},
+		"GET /v1/epochs/:epoch":       {401, 403, 403, 404, 401, 401}, // 404: none has ended
+		"GET /log/*path":              {200, 200, 200, 200, 200, 200}, // the log is public
+		"HEAD /log/*path":             {200, 200, 200, 200, 200, 200},
 	}
 	var routes []string
 	for _, r := range review.Routes(h.handler) {
@@ -45,13 +63,14 @@ func TestIsolation(t *testing.T) {
 			continue
 		}
 		method, path, _ := strings.Cut(route, " ")
-		for role, code := range want {
-			w := h.do(request{method: method, path: strings.NewReplacer(":id", id, "*path", "checkpoint").Replace(path), session: sessions[role], body: "{}"})
-			if path == card.LoginPath {
-				w = h.do(request{method: method, path: path, session: sessions[role]})
+		path = strings.NewReplacer(":id", id, ":case", inCase, ":epoch", "83115", "*path", "checkpoint").Replace(path)
+		for i, role := range roles {
+			r := request{method: method, path: path, session: sessions[role]}
+			if path == card.ChallengePath {
+				r.body = "{}"
 			}
-			if w.Code != code {
-				t.Errorf("%s as %s: %d, want %d", route, role, w.Code, code)
+			if w := h.do(r); w.Code != want[i] {
+				t.Errorf("%s as %s: %d, want %d", route, role, w.Code, want[i])
 			}
 		}
 	}
@@ -61,6 +80,20 @@ func TestIsolation(t *testing.T) {
 	if got := h.list(sessions["sur"]); len(got) != 0 {
 		t.Errorf("sur sees %v", got)
 	}
+	if got := h.caseList(sessions["sur"]); len(got) != 0 {
+		t.Errorf("sur sees %v", got)
+	}
+}
+
+// whole is all of an answer that a client sees.
+func (h *house) whole(r request) string {
+	w := h.do(r)
+	var header []string
+	for name, values := range w.Header() {
+		header = append(header, fmt.Sprintf("%s: %q", name, values))
+	}
+	slices.Sort(header)
+	return fmt.Sprint(w.Code, header, w.Body)
 }
 
 // A reviewer must not learn whether an id that is not its own exists: every
@@ -74,13 +107,7 @@ func TestForeignAndUnknownItemsAreOne(t *testing.T) {
 	session := h.session(sur)
 	shown := func(r request) string {
 		r.method, r.session = "GET", session
-		w := h.do(r)
-		var header []string
-		for name, values := range w.Header() {
-			header = append(header, fmt.Sprintf("%s: %q", name, values))
-		}
-		slices.Sort(header)
-		return fmt.Sprint(w.Code, header, w.Body)
+		return h.whole(r)
 	}
 	want := shown(request{path: card.ItemsPath + "/" + foreign})
 	if !strings.HasPrefix(want, "404 ") {
@@ -105,6 +132,36 @@ func TestForeignAndUnknownItemsAreOne(t *testing.T) {
 	}
 }
 
+// The same holds for cases, in every request that names one, with or without a
+// statement that would be accepted from their own reviewers.
+func TestForeignAndUnknownCasesAreOne(t *testing.T) {
+	h := newHouse(t)
+	norte, sur := newReviewer(t), newReviewer(t)
+	h.add(norte, "norte")
+	h.add(sur, "sur")
+	h.report("hola", norte, "norte")
+	foreign := h.caseList(h.session(norte))[0].Case
+	session := h.session(sur)
+	for _, kind := range []string{"reply", "ack", "note", "close", "rewrap", "recuse", "delete", "hold"} {
+		s := h.next(norte, foreign, kind)
+		shown := func(id string, r request) string {
+			r.method, r.session, r.path = "POST", session, card.CasesPath+"/"+id+"/"+kind
+			return h.whole(r)
+		}
+		want := shown(foreign, request{})
+		if !strings.HasPrefix(want, "404 ") {
+			t.Fatal(want)
+		}
+		for _, id := range []string{foreign, "aaaaaaaaaaaaaaaa", strings.ToUpper(foreign), foreign[:15], foreign + "a", "x", "..%2f" + foreign, strings.Repeat("a", 2000)} {
+			for _, r := range []request{{}, {body: "{}"}, {statement: "x"}, {statement: h.header(norte, s), body: string(s.file)}, {statement: h.header(sur, s), body: string(s.file)}} {
+				if got := shown(id, r); got != want {
+					t.Errorf("%s %s:\n got %s\nwant %s", kind, id, got, want)
+				}
+			}
+		}
+	}
+}
+
 // Desks that a member does not belong to are not named to it.
 func TestDesksOfOthersStayHidden(t *testing.T) {
 	h := newHouse(t)
@@ -120,7 +177,7 @@ func TestDesksOfOthersStayHidden(t *testing.T) {
 // A download ends when its card is revoked, and when the member leaves the desk.
 func TestRevocationEndsDownload(t *testing.T) {
 	for name, change := range map[string]func(*house, reviewer){
-		"revoked":   func(h *house, r reviewer) { delete(h.members, r.card.Fingerprint()) },
+		"revoked":   (*house).revoke,
 		"left desk": func(h *house, r reviewer) { h.add(r, "sur") },
 	} {
 		t.Run(name, func(t *testing.T) {

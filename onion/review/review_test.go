@@ -8,10 +8,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,7 +41,9 @@ type reviewer struct {
 	age    seal.Recipient
 }
 
-func newReviewer(t *testing.T) reviewer {
+func newReviewer(t *testing.T) reviewer { return newMember(t, card.Reviewer) }
+
+func newMember(t *testing.T, role card.Role) reviewer {
 	t.Helper()
 	var seed, client [32]byte
 	rand.Read(seed[:])
@@ -60,7 +65,7 @@ func newReviewer(t *testing.T) reviewer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := card.Card{Role: card.Reviewer, Recipient: text, Verifier: verifier, Client: card.EncodeClient(client[:])}
+	c := card.Card{Role: role, Recipient: text, Verifier: verifier, Client: card.EncodeClient(client[:])}
 	return reviewer{c, signer, recipient}
 }
 
@@ -68,13 +73,20 @@ func newReviewer(t *testing.T) reviewer {
 type house struct {
 	t       *testing.T
 	vault   *vault.Vault
-	members map[string]review.Member
+	mu      sync.Mutex
+	members map[string]review.Member // never changed: there is a new map for every change
 	handler http.Handler
+	deskLog map[string][32]byte // desk log keys, by case
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t *testing.T) *house { return newHouseWith(t, review.Config{}) }
+
+func newHouseWith(t *testing.T, c review.Config) *house {
 	t.Helper()
 	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	g := vault.Genesis{Origin: origin, Epoch: 6 * time.Hour, Slots: 16, Time: 1, Memory: 8, Threads: 1}
 	if err := vault.Init(dir, g); err != nil {
 		t.Fatal(err)
@@ -88,14 +100,36 @@ func newHouse(t *testing.T) *house {
 			t.Error(err)
 		}
 	})
-	h := &house{t: t, vault: v, members: map[string]review.Member{}}
-	h.handler = review.New(review.Config{Origin: origin, Hosts: []string{host, "localhost:8081"}}, v,
-		func() map[string]review.Member { return h.members })
+	h := &house{t: t, vault: v, members: map[string]review.Member{}, deskLog: map[string][32]byte{}}
+	c.Origin, c.Hosts = origin, []string{host, "localhost:8081"}
+	h.handler = review.New(c, v, func() map[string]review.Member {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.members
+	})
 	return h
 }
 
 func (h *house) add(r reviewer, desks ...string) {
-	h.members[r.card.Fingerprint()] = review.Member{Card: r.card, Desks: desks}
+	h.t.Helper()
+	file, err := card.Sign(r.card, r.signer)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.change(func(m map[string]review.Member) {
+		m[r.card.Fingerprint()] = review.Member{Card: r.card, File: string(file), Desks: desks}
+	})
+}
+
+func (h *house) revoke(r reviewer) {
+	h.change(func(m map[string]review.Member) { delete(m, r.card.Fingerprint()) })
+}
+
+func (h *house) change(how func(map[string]review.Member)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.members = maps.Clone(h.members)
+	how(h.members)
 }
 
 // report seals and stores a report and returns its id and bytes.
@@ -128,6 +162,13 @@ func (h *house) report(text string, to reviewer, desks ...string) (id string, se
 	rand.Read(k[:])
 	rand.Read(s.Mailbox[:])
 	s.Event, s.Expire = translog.NewEvent(k, translog.Report, 0), translog.NewEvent(k, translog.Expire, 0)
+	var deskLog [32]byte
+	rand.Read(deskLog[:])
+	h.deskLog[string(inCase)] = deskLog
+	s.Tombstones = [2][32]byte{
+		translog.NewEvent(k, translog.SourceDelete, 0).Tag(translog.SourceDelete),
+		translog.NewEvent(deskLog, translog.DeskDelete, 0).Tag(translog.DeskDelete),
+	}
 	if err := d.Commit(h.t.Context(), s); err != nil {
 		h.t.Fatal(err)
 	}
@@ -144,6 +185,7 @@ func (h *house) report(text string, to reviewer, desks ...string) (id string, se
 type request struct {
 	method, path, host string
 	session, rang      string
+	statement          string
 	body               string
 }
 
@@ -157,6 +199,9 @@ func (h *house) do(r request) *httptest.ResponseRecorder {
 	}
 	if r.rang != "" {
 		req.Header.Set("Range", r.rang)
+	}
+	if r.statement != "" {
+		req.Header.Set(card.StatementHeader, r.statement)
 	}
 	w := httptest.NewRecorder()
 	h.handler.ServeHTTP(w, req)
@@ -345,12 +390,14 @@ func TestLoginRefuses(t *testing.T) {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
 	}
+	if w := h.do(request{method: "POST", path: card.LoginPath, body: `{"fingerprint":"` + strings.Repeat("a", 9000) + `"}`}); w.Code != 413 {
+		t.Errorf("too long: %d", w.Code)
+	}
 	for name, body := range map[string]string{
 		"empty":         "",
 		"not JSON":      "{",
 		"two values":    `{"fingerprint":"a","statement":"b"}{}`,
 		"unknown field": `{"fingerprint":"a","statement":"b","role":"auditor"}`,
-		"too long":      `{"fingerprint":"` + strings.Repeat("a", 9000) + `"}`,
 		"wrong type":    `{"fingerprint":1}`,
 	} {
 		if w := h.do(request{method: "POST", path: card.LoginPath, body: body}); w.Code != 400 || w.Body.String() != `{"error":"malformed request"}` {
@@ -392,7 +439,7 @@ func TestSessionEnds(t *testing.T) {
 			t.Errorf("nonce of two minutes ago: %d", w.Code)
 		}
 		revoked := h.session(ana)
-		delete(h.members, ana.card.Fingerprint())
+		h.revoke(ana)
 		if signedIn(revoked) {
 			t.Error("alive after the card was revoked")
 		}

@@ -18,9 +18,11 @@ const (
 	sessionIdle   = 15 * time.Minute
 	sessionLife   = 2 * time.Hour
 	sessionSize   = 32              // bytes of a session token
-	bodySize      = 8 << 10         // bytes of a request body
-	readDeadline  = time.Minute     // for a whole request body
-	writeDeadline = 2 * time.Minute // for each piece of a download
+	maxUploads    = 2               // of one card at a time
+	bodySize      = 8 << 10         // bytes of a request body of JSON without a deletion
+	drainDeadline = 5 * time.Second // for what is left of a body after a refusal
+	writeDeadline = 2 * time.Minute // for each piece of an answer
+	answerPiece   = 32 << 10        // bytes
 )
 
 // nonces are the challenges that no login has answered yet. The zero value is
@@ -134,4 +136,34 @@ func (s *sessions) find(token string) (fingerprint string, ok bool) {
 	}
 	found.used = now
 	return found.fingerprint, true
+}
+
+// uploads counts what members are sending, by fingerprint. The zero value is
+// ready to use.
+type uploads struct {
+	mu sync.Mutex
+	by map[string]int
+}
+
+// begin takes one of a card's places. Without one it returns false; else end must
+// follow.
+func (u *uploads) begin(fingerprint string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.by == nil {
+		u.by = map[string]int{}
+	}
+	if u.by[fingerprint] >= maxUploads {
+		return false
+	}
+	u.by[fingerprint]++
+	return true
+}
+
+func (u *uploads) end(fingerprint string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.by[fingerprint]--; u.by[fingerprint] == 0 {
+		delete(u.by, fingerprint)
+	}
 }

@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"time"
 
-	"filippo.io/age"
-
 	"resguardo/cmd/internal/say"
 	"resguardo/cmd/resguardod/internal/governance"
-	"resguardo/crypto/seal"
 	"resguardo/vault"
 	"resguardo/vault/translog"
 	"resguardo/vault/witness"
@@ -214,31 +210,20 @@ func (t *ticker) closed(current int64) {
 	if err = errors.Join(err, seenErr, l.dir.ForgetMarks()); err != nil {
 		t.log.Error("the directory is not up to date", "reason", err)
 	}
+	t.expire(log.Last)
 }
 
-// sealTo seals the records of an epoch to the auditors in force. Without any, no
-// records are kept.
-func sealTo(auditors []seal.Recipient) func([]byte) ([]byte, error) {
-	if len(auditors) == 0 {
-		return nil
-	}
-	return func(records []byte) ([]byte, error) {
-		var recipients []age.Recipient
-		for _, a := range auditors {
-			recipients = append(recipients, a)
+// expire destroys the cases whose time is over, by the day on which the newest epoch
+// ended: the log refuses to jump with a clock, so a wrong one deletes nothing.
+// Their tombstones stand in the next epoch.
+func (t *ticker) expire(epoch int64) {
+	l := t.live
+	today := translog.EpochStart(epoch+1, l.genesis.Epoch).Format(time.DateOnly)
+	for _, id := range l.vault.Due(today, l.retention()) {
+		err := l.vault.Expire(context.Background(), id, l.sequence())
+		if err != nil && !errors.Is(err, vault.ErrNotFound) && !errors.Is(err, vault.ErrExists) {
+			t.log.Error("a mailbox whose time is over was not deleted", "reason", err)
 		}
-		var b bytes.Buffer
-		w, err := age.Encrypt(&b, recipients...)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := w.Write(records); err != nil {
-			return nil, err
-		}
-		if err := w.Close(); err != nil {
-			return nil, err
-		}
-		return b.Bytes(), nil
 	}
 }
 

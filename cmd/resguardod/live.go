@@ -10,11 +10,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"filippo.io/age"
+
 	"resguardo/cmd/internal/say"
 	"resguardo/cmd/resguardod/internal/governance"
 	"resguardo/cmd/resguardod/internal/statedir"
+	"resguardo/crypto/card"
 	"resguardo/crypto/codename"
-	"resguardo/crypto/seal"
 	"resguardo/onion/review"
 	"resguardo/onion/site"
 	"resguardo/vault"
@@ -46,9 +48,12 @@ type live struct {
 type snapshot struct {
 	desks    []site.Desk
 	members  map[string]review.Member
-	auditors []seal.Recipient
-	sequence uint64 // of the governance note that works
-	policy   string // that works in the log
+	auditors []age.Recipient
+	cards    []card.Card // of the members that are in a desk
+	sequence uint64      // of the governance note that works
+	policy   string      // that works in the log
+
+	retention governance.Retention // that works in the log
 }
 
 // newLive reads what the vault's log says. Nobody is in force before the log has begun.
@@ -75,7 +80,17 @@ func genesisNote(g vault.Genesis, keys statedir.Verifiers) *translog.Genesis {
 
 func (l *live) desks() []site.Desk                { return l.current.Load().desks }
 func (l *live) members() map[string]review.Member { return l.current.Load().members }
+func (l *live) cards() []card.Card                { return l.current.Load().cards }
 func (l *live) sequence() uint64                  { return l.current.Load().sequence }
+func (l *live) deleteSignatures() int             { return l.current.Load().retention.DeleteSignatures }
+
+// retention is how long cases last.
+func (l *live) retention() vault.Retention {
+	return vault.Retention{Days: l.current.Load().retention.Days, Extra: extraDays}
+}
+
+// extraDays is how much longer a case lasts that holds something nobody has seen.
+const extraDays = 90
 
 // log copies what the public log says.
 func (l *live) log() (log governance.Log) {
@@ -128,7 +143,7 @@ func (l *live) look(log governance.Log, epoch int64) {
 // refresh makes the snapshot anew.
 func (l *live) refresh(log governance.Log, epoch int64) {
 	force := log.In(l.state, epoch, l.seen)
-	n := &snapshot{members: map[string]review.Member{}, sequence: force.Sequence, policy: force.Policy}
+	n := &snapshot{members: map[string]review.Member{}, sequence: force.Sequence, policy: force.Policy, retention: force.Retention}
 	for _, d := range l.state.Desks {
 		desk := site.Desk{ID: d.ID, Name: d.Name.Map(), Runs: d.Runs.Map(), Regions: d.Regions, Organisation: d.Organisation,
 			Government: d.Government, Languages: d.Languages, Conflict: d.Conflict}
@@ -136,13 +151,17 @@ func (l *live) refresh(log governance.Log, epoch int64) {
 			r, _ := l.state.Reviewer(fingerprint)
 			desk.Recipients = append(desk.Recipients, r.Recipient)
 			m := n.members[fingerprint]
-			n.members[fingerprint] = review.Member{Card: r.Card, Desks: append(slices.Clone(m.Desks), d.ID)}
+			n.members[fingerprint] = review.Member{Card: r.Card, File: r.Text, Desks: append(slices.Clone(m.Desks), d.ID)}
 		}
 		n.desks = append(n.desks, desk)
 	}
+	for _, m := range n.members {
+		n.cards = append(n.cards, m.Card)
+	}
 	for _, a := range l.state.Auditors {
-		if slices.Contains(force.Auditors, a.Card.Fingerprint()) {
+		if fingerprint := a.Card.Fingerprint(); slices.Contains(force.Auditors, fingerprint) {
 			n.auditors = append(n.auditors, a.Recipient)
+			n.members[fingerprint] = review.Member{Card: a.Card, File: a.Text}
 		}
 	}
 	l.current.Store(n)
@@ -172,7 +191,7 @@ func (l *live) apply(ctx context.Context, change statedir.Change) (c changed, er
 	plan, planErr := l.plan(log, nil)
 	c.requests, c.from = governance.Unsigned(plan), log.FromNow(l.epoch(log))
 	err = errors.Join(err, planErr)
-	if l.onChange != nil && c.Fingerprint != "" && !c.Auditors {
+	if l.onChange != nil && c.Fingerprint != "" {
 		var torErr error
 		c.todo, torErr = l.onChange(ctx, s, c.Outcome)
 		err = errors.Join(err, torErr)
@@ -216,10 +235,18 @@ func (s *server) siteConfig(c statedir.Config, hosts ...string) site.Config {
 		Hosts: hosts, Params: codename.Params{Salt: g.Salt, Time: g.Time, Memory: g.Memory, Threads: g.Threads},
 		Origin: c.Origin, Organisation: c.Organisation, Languages: c.Languages, Demo: c.Demo,
 		MaxReport: int64(c.Limits.Report), MaxFiles: c.Limits.Files, MinRate: c.Limits.MinRate, MaxUploads: c.Limits.Uploads,
-		RetentionDays: c.RetentionDays, Hotline: c.Hotline, LeaveTo: c.LeaveTo, Governance: s.live.sequence,
+		RetentionDays: s.live.retention().Days, Hotline: c.Hotline, LeaveTo: c.LeaveTo, Governance: s.live.sequence, Cards: s.live.cards,
 	}
 	for _, w := range c.OtherWays {
 		sc.OtherWays = append(sc.OtherWays, site.Way{Text: w.Map()})
 	}
 	return sc
+}
+
+// reviewConfig is the configuration of the reviewers' API at the given Host values.
+func (s *server) reviewConfig(c statedir.Config, hosts ...string) review.Config {
+	return review.Config{
+		Origin: s.vault.Genesis().Origin, Hosts: hosts, MaxItem: int64(c.Limits.Report), MinRate: c.Limits.MinRate,
+		Retention: s.live.retention(), DeleteSignatures: s.live.deleteSignatures, Governance: s.live.sequence,
+	}
 }

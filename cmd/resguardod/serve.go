@@ -152,7 +152,7 @@ func (s *server) preview(o serveFlags, state *statedir.State) error {
 			return err
 		}
 		s.events.PreviewReview = "http://" + listener.Addr().String()
-		s.doors.add(listener, review.New(review.Config{Origin: s.vault.Genesis().Origin, Hosts: hosts(listener)}, s.vault, s.live.members))
+		s.doors.add(listener, review.New(s.reviewConfig(state.Config, hosts(listener)...), s.vault, s.live.members))
 	}
 	return nil
 }

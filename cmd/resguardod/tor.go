@@ -117,8 +117,7 @@ func (s *server) handle(state *statedir.State, source, reviewers string) error {
 		s.onion.source.set(pages)
 	}
 	if reviewers != "" && s.onion.review.handler.Load() == nil {
-		c := review.Config{Origin: s.vault.Genesis().Origin, Hosts: []string{reviewers}}
-		s.onion.review.set(review.New(c, s.vault, s.live.members))
+		s.onion.review.set(review.New(s.reviewConfig(state.Config, reviewers), s.vault, s.live.members))
 	}
 	return nil
 }
@@ -289,12 +288,17 @@ func readInclude(path string) (include, error) {
 }
 
 // clients are the onion keys of the reviewers' cards that are in a desk, in the order
-// of their fingerprints. A card that is not yet in force reaches the door, and no more.
+// of their fingerprints, and of the auditors. A card that is not yet in force reaches the door, and no more.
 func clients(state *statedir.State) []onion.Client {
 	var all []onion.Client
 	for _, r := range state.Reviewers {
 		if len(r.Desks) > 0 {
 			all = append(all, onion.Client{Name: r.Card.Fingerprint(), Key: r.Card.Client})
+		}
+	}
+	for _, a := range state.Auditors {
+		if !a.Revoked {
+			all = append(all, onion.Client{Name: a.Card.Fingerprint(), Key: a.Card.Client})
 		}
 	}
 	return all

@@ -13,6 +13,8 @@ type Force struct {
 	Auditors []string            // fingerprints, sorted
 	Sequence uint64              // of the newest governance note that works
 	Policy   string              // that works
+
+	Retention Retention // that works
 }
 
 // In tells who is in force in an epoch. A note that adds works once a checkpoint
@@ -28,9 +30,11 @@ func (l Log) In(s *statedir.State, epoch, seen int64) Force {
 		f.Sequence = n.Seq
 		switch b := n.Body.(type) {
 		case *translog.Genesis:
-			f.Policy = b.Policy
+			f.Policy, f.Retention = b.Policy, b.Retention
 		case translog.Policy:
 			f.Policy = b.Text
+		case translog.Retention:
+			f.Retention = b
 		case translog.Card:
 			cards[b.Fingerprint] = b
 		case translog.Desk:

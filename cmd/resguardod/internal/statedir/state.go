@@ -30,6 +30,7 @@ type Holder struct {
 	Card      card.Card
 	Recipient seal.Recipient
 	Digest    [32]byte // SHA-256 of the file
+	Text      string   // the file: what its owner signed
 }
 
 // Reviewer is a reviewer's card and the desks it belongs to.
@@ -194,7 +195,7 @@ func parseCard(path string, text []byte) (Holder, error) {
 	if err := checkClient(c.Client); err != nil {
 		return Holder{}, &say.Error{Path: path, Line: 5, What: say.T("not a valid card: %s", err), Hint: again, Err: err}
 	}
-	return Holder{c, r, sha256.Sum256(text)}, nil
+	return Holder{c, r, sha256.Sum256(text), string(text)}, nil
 }
 
 // checkClient refuses an x25519 key of low order, with which every shared secret

@@ -52,12 +52,15 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(tools)
 	// The versions are those of go.mod.
-	build := exec.Command("go", "build", "-o", tools,
+	stock := exec.Command("go", "build", "-o", tools,
 		"github.com/transparency-dev/tessera/cmd/fsck", "filippo.io/torchwood/cmd/litewitness")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build the tools:", err)
-		return 1
+	ours := exec.Command("go", "-C", filepath.Join("..", ".."), "build", "-tags", "nomsgpack", "-o", tools, "./cmd/resguardod")
+	for _, build := range []*exec.Cmd{stock, ours} {
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "build the tools:", err)
+			return 1
+		}
 	}
 	return m.Run()
 }

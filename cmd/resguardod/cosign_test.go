@@ -266,7 +266,7 @@ func TestWithoutAQuorumTheLastCosignedStays(t *testing.T) {
 		}
 		time.Sleep(2 * testEpoch)
 		synctest.Wait()
-		s.wants(fmt.Sprintf("incident+2"), "+0 +1 +2 +3")
+		s.wants("incident+2", "+0 +1 +2 +3")
 		s.check(stop())
 		s.wantsIncident(true)
 	})

@@ -77,10 +77,9 @@ func readRequest(path string, signer note.Signer) (request, error) {
 	if begins && genesis.Origin != origin {
 		return request{}, &say.Error{Path: path, What: say.T("the note is of the vault %s, the key of the vault %s", genesis.Origin, origin), Hint: say.T("use the key of the right vault")}
 	}
-	n, err := note.Open(text, nil)
-	if other := (*note.UnverifiedNoteError)(nil); errors.As(err, &other) {
-		n = other.Note
-		for _, s := range n.UnverifiedSigs {
+	_, err = note.Open(text, nil)
+	if signed := (*note.UnverifiedNoteError)(nil); errors.As(err, &signed) {
+		for _, s := range signed.Note.UnverifiedSigs {
 			if theirs, _, _ := strings.Cut(s.Name, "/"); theirs != origin {
 				return request{}, &say.Error{Path: path, What: say.T("the note is of the vault %s, the key of the vault %s", theirs, origin), Hint: say.T("use the key of the right vault")}
 			}

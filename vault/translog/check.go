@@ -244,7 +244,7 @@ func (a Assets) check() error {
 	}
 	for i, f := range a.Files {
 		if !isPrintable(f.Path, maxPath) || !fs.ValidPath(f.Path) || f.Path == "." {
-			return errors.New("a path is not 1 to 200 printable ASCII characters without spaces, relative, without . and ..")
+			return errors.New("a path is not relative, in its shortest form, of 1 to 200 printable ASCII characters without spaces")
 		}
 		if i > 0 && a.Files[i-1].Path >= f.Path {
 			return errors.New("files are not sorted by path, or repeated")

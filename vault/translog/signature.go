@@ -40,12 +40,12 @@ func isSigned(leaf []byte) bool { return bytes.Contains(leaf, []byte("\n\n")) }
 // encoding must be the one that note.Sign writes, and no key may sign twice:
 // note.Open would drop the second line unread.
 func signatures(leaf []byte) (*note.Note, error) {
-	n, err := note.Open(leaf, nil)
+	_, err := note.Open(leaf, nil)
 	var unverified *note.UnverifiedNoteError
 	if !errors.As(err, &unverified) {
 		return nil, errors.New("the signatures of the note are damaged")
 	}
-	n = unverified.Note
+	n := unverified.Note
 	var again strings.Builder
 	again.WriteString(n.Text + "\n")
 	seen := make(map[note.Signature]bool)

@@ -51,5 +51,5 @@ func (s *Site) codename(c *gin.Context, lang string) {
 	if ok && values.Get("action") == "finish" {
 		s.tokens.finish(k)
 	}
-	s.page(c, http.StatusOK, "last", view{Lang: lang, Bare: true})
+	s.page(c, http.StatusOK, "last", view{Lang: lang, Bare: true, Page: "last.back"})
 }

@@ -95,6 +95,28 @@ func choose(all []Desk, desks, exclude []string) (readers, *refusal) {
 	return r, nil
 }
 
+// holders finds the readers of a follow-up: the desks that have the case. Whom the
+// source excluded stands sealed in the report, so every desk that does not have
+// the case counts as excluded: a key that such a desk holds too is left out. What
+// is passed over here is a reader too few, never one too many.
+func holders(all []Desk, has []string) (readers, *refusal) {
+	var desks, others []string
+	for _, d := range all {
+		switch {
+		case !slices.Contains(has, d.ID):
+			others = append(others, excludeDesk+d.ID)
+		case len(d.Recipients) > 0:
+			desks = append(desks, d.ID)
+		}
+	}
+	r, ref := choose(all, desks, others)
+	if ref != nil {
+		return readers{}, errNoTeam
+	}
+	r.excluded = seal.Excluded{}
+	return r, nil
+}
+
 // exclude reads the values of the field exclude into r.excluded, sorted, and
 // returns the ids of the desks that they shut out.
 func (r *readers) exclude(all []Desk, values []string) (map[string]bool, *refusal) {

@@ -93,6 +93,22 @@ func TestHeadersAreExact(t *testing.T) {
 	checkHeaders(t, w.postForm("/es/report", url.Values{"state": {"SON"}}), nil)
 	checkHeaders(t, w.postForm("/es/report", url.Values{"state": {strings.Repeat("x", 70<<10)}}), nil)
 	checkHeaders(t, w.postForm("/es/codename", nil), nil)
+	opened := w.signIn("es", codenameIn(t, sent))
+	checkHeaders(t, opened, nil)
+	checkHeaders(t, w.signIn("es", "x"), nil)
+	checkHeaders(t, w.signIn("es", w.site.words["es"].Draw([32]byte{1}).String()), nil)
+	checkHeaders(t, w.postForm("/es/mailbox", url.Values{"codename": {strings.Repeat("x", 70<<10)}}), nil)
+	for _, action := range []string{"show", "read", "delete", "ask"} {
+		opened = w.press(sessionIn(t, opened), action)
+		checkHeaders(t, opened, nil)
+	}
+	opened = w.add(field("session", sessionIn(t, opened)))
+	checkHeaders(t, opened, nil)
+	opened = w.add(field("session", sessionIn(t, opened)), field("message", "x"))
+	checkHeaders(t, opened, nil)
+	checkHeaders(t, w.press(sessionIn(t, opened), "file"), nil)
+	checkHeaders(t, w.press(sessionIn(t, opened), "erase"), nil)
+	checkHeaders(t, w.press(sessionIn(t, opened), "erase"), nil)
 
 	foreign := w.request("GET", "/es/", nil)
 	foreign.Host = "example.org"
@@ -141,6 +157,11 @@ func TestStatuses(t *testing.T) {
 		{"GET", "/en/report?desk=nadie", 422, "no longer in the list"},
 		{"GET", "/es/report?desk=vacio", 422, "no puede recibir reportes ahora"},
 		{"POST", "/es/exit", 200, "Un momento"},
+		{"GET", "/es/mailbox", 200, "Escribe tu clave"},
+		{"GET", "/en/mailbox", 200, "Type your codename"},
+		{"POST", "/es/mailbox", 400, "No entendimos"},
+		{"PUT", "/es/mailbox", 405, "Esta página no se puede abrir así."},
+		{"GET", "/es/mailbox/", 404, "Esta página no existe."},
 	} {
 		t.Run(tt.method+" "+tt.path, func(t *testing.T) {
 			r := w.do(w.request(tt.method, tt.path, nil))
@@ -232,8 +253,8 @@ func TestRoutes(t *testing.T) {
 			got = append(got, r.Method+" "+r.Path)
 		}
 	}
-	want := []string{"POST /es/report", "POST /es/codename", "POST /es/exit"}
-	for _, path := range []string{"/", w.site.cssPath, "/log/*path", "/es", "/es/", "/es/safety", "/es/keys", "/es/keys/:file", "/es/report"} {
+	want := []string{"POST /es/report", "POST /es/codename", "POST /es/mailbox", "POST /es/exit"}
+	for _, path := range []string{"/", w.site.cssPath, "/log/*path", "/es", "/es/", "/es/safety", "/es/keys", "/es/keys/:file", "/es/report", "/es/mailbox"} {
 		want = append(want, "GET "+path, "HEAD "+path)
 	}
 	slices.Sort(got)

@@ -2,99 +2,58 @@ package site
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"io"
 
-	"resguardo/crypto/codename"
 	"resguardo/crypto/seal"
 	"resguardo/vault"
-	"resguardo/vault/translog"
 )
 
-// This file is the only one where a report's plaintext and the storage meet.
+// This file is the only one where plaintext of a source and the storage meet.
 // Plaintext goes into seal.Writer and nowhere else; age ciphertext comes out of
 // it, and goes into vault.Draft and nowhere else:
 //
 //	message, answers, files ──> seal.Writer ──> intake.Write ──> vault.Draft
 //
-// Nothing is kept here: a file passes through in the pieces in which the
-// connection brings it. There is no way round the cipher. If sealing or storing
-// fails, the draft is dropped and the source is told so.
+// A report comes this way, and whatever its source adds later. Nothing is kept
+// here: a file passes through in the pieces in which the connection brings it.
+// There is no way round the cipher. If sealing or storing fails, the draft is
+// dropped and the source is told so.
 
-// intake is one report on its way from the source to the disk. It must end in discard.
-type intake struct {
-	draft      *vault.Draft
-	writer     *seal.Writer
-	manifest   seal.Manifest    // sealed inside the report: only its readers see it
-	submission vault.Submission // kept by the vault under the item's own key
-	err        error            // first error of the draft
+// item is what a source sends, but for its files.
+type item struct {
+	manifest   seal.Manifest    // sealed inside the item: only its readers see it
+	recipients []seal.Recipient // at least one
+	message    string           // empty: none
+	answers    []byte           // JSON; nil: none
+
+	// store makes the finished draft an item of the vault: of a new case, or of one
+	// that is there. What the vault gets beside the draft is in submission.go.
+	store func(context.Context, *vault.Draft) error
 }
 
-// begin derives the keys of the codename, and seals the message and the answers.
-// The report is then open for files. Its error is a *refusal, or the context's.
-func (in *intake) begin(ctx context.Context, s *Site, a accepted) error {
-	keys, err := s.kdf.derive(ctx, a.codename)
-	if err != nil {
-		return err
-	}
-	if err := in.describe(s.config.Origin, a, keys); err != nil {
-		return errEncrypt
-	}
-	if in.draft, err = s.vault.Create(ctx); err != nil {
+// intake is one item on its way from the source to the disk. It must end in discard.
+type intake struct {
+	item   item
+	draft  *vault.Draft
+	writer *seal.Writer
+	err    error // first error of the draft
+}
+
+// begin seals the message and the answers. The item is then open for files. Its
+// error is a *refusal, or the context's.
+func (in *intake) begin(ctx context.Context, v *vault.Vault, i item) (err error) {
+	in.item = i
+	if in.draft, err = v.Create(ctx); err != nil {
 		return storageRefusal(err)
 	}
-	if in.writer, err = seal.NewWriter(in, a.readers.recipients...); err != nil {
+	if in.writer, err = seal.NewWriter(in, i.recipients...); err != nil {
 		return in.refusal()
 	}
-	if in.writer.WriteMessage([]byte(a.message)) != nil || in.writer.WriteAnswers(a.answers) != nil {
+	if i.message != "" && in.writer.WriteMessage([]byte(i.message)) != nil {
 		return in.refusal()
 	}
-	return nil
-}
-
-// describe fills in manifest and submission. The codename is in neither: the
-// vault gets the hash of a token derived from it, the readers a key to answer to.
-func (in *intake) describe(origin string, a accepted, keys codename.Keys) error {
-	identity, err := seal.IdentityFromSeed(keys.Age)
-	if err != nil {
-		return err
-	}
-	replyTo := identity.Recipient().String()
-	deskLog := keys.DeskLog()
-	id := vault.NewCaseID()
-	var thread [16]byte
-	rand.Read(thread[:])
-	in.manifest = seal.Manifest{
-		Origin:     origin,
-		Case:       string(id),
-		Thread:     hex.EncodeToString(thread[:]),
-		Kind:       string(translog.Report),
-		Day:        a.day,
-		Desks:      a.readers.ids(),
-		Excluded:   a.readers.excluded,
-		Governance: a.governance,
-		Share:      a.share,
-		ReplyTo:    replyTo,
-		ThreadKey:  keys.Thread[:],
-		DeskLogKey: deskLog[:],
-	}
-	in.submission = vault.Submission{
-		Mailbox: sha256.Sum256(keys.Mailbox[:]),
-		Case:    id,
-		Thread:  thread,
-		Event:   translog.NewEvent(keys.Log, translog.Report, 0),
-		Expire:  translog.NewEvent(keys.Log, translog.Expire, 0),
-		Tombstones: [2][32]byte{
-			translog.NewEvent(keys.Log, translog.SourceDelete, 0).Tag(translog.SourceDelete),
-			translog.NewEvent(deskLog, translog.DeskDelete, 0).Tag(translog.DeskDelete),
-		},
-		Governance: a.governance,
-		Recipient:  replyTo,
-		Desks:      a.readers.ids(),
-		Day:        a.day,
-		Recipients: len(a.readers.recipients),
+	if i.answers != nil && in.writer.WriteAnswers(i.answers) != nil {
+		return in.refusal()
 	}
 	return nil
 }
@@ -117,13 +76,13 @@ func (in *intake) file(name, typ string, body io.Reader) error {
 	return nil
 }
 
-// commit ends the report and makes it durable. After nil, and only then, the
+// commit ends the item and makes it durable. After nil, and only then, the
 // source may be told that we have it. Its error is a *refusal.
 func (in *intake) commit(ctx context.Context) error {
-	if in.writer.Close(in.manifest) != nil {
+	if in.writer.Close(in.item.manifest) != nil {
 		return in.refusal()
 	}
-	if err := in.draft.Commit(ctx, in.submission); err != nil {
+	if err := in.item.store(ctx, in.draft); err != nil {
 		return storageRefusal(err)
 	}
 	return nil

@@ -2,9 +2,12 @@ package site
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"html/template"
+	"io"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -54,6 +57,8 @@ type view struct {
 	Alone bool   // not even "leave now" and the footer
 	Error *errorView
 	Page  any // the page's own data
+
+	Session string // value of the open mailbox, or empty
 }
 
 // errorView is the summary at the top of a refused form.
@@ -89,18 +94,37 @@ func (v view) Others() []string {
 	return slices.DeleteFunc(slices.Clone(v.site.config.Languages), func(l string) bool { return l == v.Lang })
 }
 
+// Date is a day (2006-01-02), as people read it.
+func (v view) Date(day string) (string, error) {
+	t, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return "", err
+	}
+	month, err := v.T("month." + strconv.Itoa(int(t.Month())))
+	if err != nil {
+		return "", err
+	}
+	return v.T("mailbox.date", "day", t.Day(), "month", month, "year", t.Year())
+}
+
 // MaxReport is the limit of one report, as people read it.
 func (v view) MaxReport() string { return sizeText(v.site.config.MaxReport, v.Lang) }
 
 // page answers with a page. The whole page is made first, so that its length is
 // known and a fault in a template shows nothing of it.
 func (s *Site) page(c *gin.Context, status int, name string, v view) {
+	s.answer(c, status, htmlType, s.render(name, v))
+}
+
+const htmlType = "text/html; charset=utf-8"
+
+func (s *Site) render(name string, v view) []byte {
 	v.site = s
 	var b bytes.Buffer
 	if err := s.templates[name].ExecuteTemplate(&b, "base", v); err != nil {
 		panic("site: template " + name)
 	}
-	s.answer(c, status, "text/html; charset=utf-8", b.Bytes())
+	return b.Bytes()
 }
 
 func (s *Site) answer(c *gin.Context, status int, typ string, text []byte) {
@@ -149,8 +173,16 @@ func (s *Site) safety(c *gin.Context, lang string) {
 }
 
 // exit answers the button "leave now": a small page that says nothing, and goes
-// on outward by itself. A redirect would be stopped by form-action.
+// on outward by itself. A redirect would be stopped by form-action. An open
+// mailbox is closed.
 func (s *Site) exit(c *gin.Context, lang string) {
+	b := s.newBody(c)
+	b.limit = maxURLEncoded
+	// Whatever came, the page must go.
+	text, _ := io.ReadAll(b)
+	if values, err := url.ParseQuery(string(text)); err == nil {
+		s.sessions.leave(values.Get("session"))
+	}
 	c.Writer.Header().Set("Refresh", "0; url="+s.config.LeaveTo)
 	s.page(c, http.StatusOK, "exit", view{Lang: lang, Alone: true})
 }
@@ -169,7 +201,19 @@ type deskView struct {
 	Keys       []keyView // on the keys page only
 }
 
-type keyView struct{ Recipient, Fingerprint string }
+type keyView struct{ Recipient, Fingerprint, Words string }
+
+// keyWords are six words that tell a key, by its fingerprint: those that
+// codename.List.Draw would make of the same bytes. Sources compare them with what
+// a team gave them by another way; reviewers are told by the same words in the mailbox.
+func (s *Site) keyWords(lang, fingerprint string) string {
+	sum, err := hex.DecodeString(fingerprint)
+	if err != nil || len(sum) != 32 {
+		return ""
+	}
+	words := strings.Fields(s.words[lang].Draw([32]byte(sum)).String())
+	return strings.Join(words[:6], " · ") // fewer than eight: it is no codename
+}
 
 func (s *Site) showDesk(d Desk, lang string) deskView {
 	languages := slices.Clone(d.Languages)
@@ -185,11 +229,13 @@ func (s *Site) showDesk(d Desk, lang string) deskView {
 	}
 }
 
-// The keys page shows up to maxInline recipients in full, about 2 KB each, and up
-// to maxFingerprints fingerprints. Each desk's file has all of them.
+// The keys page shows up to maxInline recipients in full, about 2 KB each, up to
+// maxFingerprints fingerprints, and the words of up to maxWords. Each desk's file
+// has all keys and fingerprints.
 const (
 	maxInline       = 10
-	maxFingerprints = 130
+	maxFingerprints = 60
+	maxWords        = 130
 )
 
 // keysPage is the data of the keys page.
@@ -197,6 +243,7 @@ type keysPage struct {
 	Desks        []deskView
 	Inline       bool // the recipients are shown
 	Fingerprints bool // their fingerprints are shown
+	Words        bool // the words of their fingerprints are shown
 }
 
 // keys shows the desks' recipients.
@@ -206,12 +253,12 @@ func (s *Site) keys(c *gin.Context, lang string) {
 	for _, d := range s.desks() {
 		v := s.showDesk(d, lang)
 		for _, r := range d.Recipients {
-			v.Keys = append(v.Keys, keyView{r.String(), r.Fingerprint()})
+			v.Keys = append(v.Keys, keyView{r.String(), r.Fingerprint(), s.keyWords(lang, r.Fingerprint())})
 			n++
 		}
 		p.Desks = append(p.Desks, v)
 	}
-	p.Inline, p.Fingerprints = n <= maxInline, n <= maxFingerprints
+	p.Inline, p.Fingerprints, p.Words = n <= maxInline, n <= maxFingerprints, n <= maxWords
 	s.page(c, http.StatusOK, "keys", view{Lang: lang, Path: "/keys", Page: p})
 }
 

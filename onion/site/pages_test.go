@@ -39,6 +39,18 @@ func (w *world) everyPage(lang string) map[string]response {
 		"too large":      w.postForm(p+"/codename", url.Values{"words": {strings.Repeat("x", 70<<10)}}),
 		"not understood": w.postForm(p+"/report", url.Values{"colour": {"red"}}),
 	}
+	pages["sign in"] = w.get(p + "/mailbox")
+	pages["sign in again"] = w.postForm(p+"/mailbox", url.Values{"action": {"show"}})
+	pages["sign in, wrong words"] = w.signIn(lang, "zapato <b> qqqq")
+	pages["sign in, seven words"] = w.signIn(lang, strings.Repeat("abrir ", 7))
+	pages["sign in, unknown"] = w.signIn(lang, strings.Repeat("abrir ", 8))
+	pages["mailbox"] = w.signIn(lang, codenameIn(w.t, pages["codename"]))
+	post := func(from, action string) response {
+		return w.postForm(p+"/mailbox", url.Values{"session": {sessionIn(w.t, pages[from])}, "action": {action}})
+	}
+	pages["mailbox, one reply"] = post("mailbox", "read")
+	pages["mailbox, delete all"] = post("mailbox, one reply", "ask")
+	pages["mailbox, deleted"] = post("mailbox, delete all", "erase")
 	gateway := w.request("GET", p+"/", nil)
 	gateway.Header.Set("X-Tor2web", "1")
 	pages["gateway"] = w.do(gateway)

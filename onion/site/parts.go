@@ -19,6 +19,7 @@ const (
 // form is what a source sent, but for the files. It lives for one request.
 type form struct {
 	token   string
+	session string // of a follow-up
 	desks   []string
 	exclude []string
 	share   string
@@ -39,9 +40,10 @@ type parts struct {
 	reader  *multipart.Reader
 	form    form
 	take    taker
-	refused *refusal // the first one
-	rank    int      // of the last field, see rankOf
-	seen    int      // parts
+	order   func(name string) int // rankOf, or another form's
+	refused *refusal              // the first one
+	rank    int                   // of the last field
+	seen    int                   // parts
 	files   int
 	kept    int // bytes of message and answers
 }
@@ -49,7 +51,7 @@ type parts struct {
 func (s *Site) newParts(b *body, boundary string, take taker) *parts {
 	g := newGate(b)
 	return &parts{
-		site: s, body: b, gate: g, take: take,
+		site: s, body: b, gate: g, take: take, order: rankOf,
 		reader: multipart.NewReader(g, boundary),
 		form:   form{answers: map[string][]string{}},
 	}
@@ -71,6 +73,19 @@ func rankOf(name string) int {
 		return 4
 	case name == "file":
 		return 5
+	}
+	return -1
+}
+
+// followupRank is rankOf for the form of a mailbox.
+func followupRank(name string) int {
+	switch name {
+	case "session":
+		return 0
+	case "message":
+		return 1
+	case "file":
+		return 2
 	}
 	return -1
 }
@@ -129,15 +144,18 @@ func (p *parts) part(part *multipart.Part) {
 	defer io.Copy(io.Discard, part)
 
 	name := part.FormName()
-	rank := rankOf(name)
+	rank := p.order(name)
 	if rank < p.rank || p.form.repeats(name) {
 		p.refuse(errMalformed) // an unknown name too
 	}
 	p.rank = max(p.rank, rank)
 	p.checkSize()
 	switch f := &p.form; {
+	case rank < 0:
 	case name == "token":
 		f.token = p.field(part)
+	case name == "session":
+		f.session = p.field(part)
 	case name == "desk":
 		f.desks = append(f.desks, p.field(part))
 	case name == "exclude":
@@ -151,14 +169,14 @@ func (p *parts) part(part *multipart.Part) {
 		}
 	case name == "file":
 		p.file(part)
-	case rank == 4:
+	default:
 		p.answer(strings.TrimPrefix(name, "a-"), p.text(part))
 	}
 }
 
 // repeats reports whether a field that may stand once stands again.
 func (f *form) repeats(name string) bool {
-	return name == "token" && f.token != "" || name == "share" && f.share != "" || name == "message" && f.message != ""
+	return name == "token" && f.token != "" || name == "session" && f.session != "" || name == "share" && f.share != "" || name == "message" && f.message != ""
 }
 
 // field reads a short field. Ours are never longer than maxField.

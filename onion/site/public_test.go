@@ -155,15 +155,12 @@ func TestSubmissionKnowsGovernanceAndTombstones(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys := c.Derive(w.site.config.Params)
-	var in intake
-	if err := in.describe(testOrigin, accepted{governance: 8, readers: readers{desks: w.desks[:1], recipients: w.recipients("a")}, day: "2026-11-22"}, keys); err != nil {
-		t.Fatal(err)
-	}
+	sub := submission(accepted{governance: 8, readers: readers{desks: w.desks[:1], recipients: w.recipients("a")}, day: "2026-11-22"}, keys, "age1pq1")
 	want := [2][32]byte{
 		translog.NewEvent(keys.Log, translog.SourceDelete, 0).Tag(translog.SourceDelete),
 		translog.NewEvent(keys.DeskLog(), translog.DeskDelete, 0).Tag(translog.DeskDelete),
 	}
-	if in.submission.Tombstones != want || in.submission.Governance != 8 || in.manifest.Governance != 8 {
-		t.Errorf("submission %+v", in.submission)
+	if sub.Tombstones != want || sub.Governance != 8 {
+		t.Errorf("submission %+v", sub)
 	}
 }

@@ -36,6 +36,13 @@ var (
 	errFull        = &refusal{key: "full", status: http.StatusServiceUnavailable}
 	errStore       = &refusal{key: "store", status: http.StatusInternalServerError}
 	errEncrypt     = &refusal{key: "encrypt", status: http.StatusInternalServerError}
+	errNothing     = &refusal{key: "nothing", status: http.StatusUnprocessableEntity, field: "message"}
+	errDelete      = &refusal{key: "delete", status: http.StatusInternalServerError}
+	errNoTeam      = &refusal{key: "no_team", status: http.StatusUnprocessableEntity}
+
+	// The session of a follow-up is not good any more: what was typed is not shown
+	// again to whoever sent it.
+	errSignedOut = &refusal{key: "again", status: http.StatusForbidden}
 
 	// These two are not shown in the form: an earlier send with the same token
 	// was stored. The answer is the codename again, or "already received".

@@ -1,7 +1,6 @@
 package site
 
 import (
-	"context"
 	"encoding/json"
 	"mime"
 	"net/http"
@@ -32,7 +31,6 @@ func (s *Site) post(c *gin.Context, lang string) {
 
 // accepted is what may be stored, before its files.
 type accepted struct {
-	codename   codename.Codename
 	readers    readers // at least one recipient
 	governance uint64  // sequence of the governance note in force
 	share      string  // one of shares
@@ -43,26 +41,20 @@ type accepted struct {
 
 // sending is one report while it is sent.
 type sending struct {
-	site     *Site
-	ctx      context.Context
+	arrival
 	lang     string
-	parts    *parts
 	token    token
 	claimed  bool
-	upload   func()    // gives back the place for uploads, if it has one
 	at       time.Time // when it was stored
 	codename codename.Codename
-	intake   *intake
 }
 
 // send answers a multipart post: the codename if the report is durable, else the
 // form again with the reason and with the text.
 func (s *Site) send(c *gin.Context, lang, boundary string) {
-	x := &sending{site: s, ctx: c.Request.Context(), lang: lang}
-	x.parts = s.newParts(s.newBody(c), boundary, x.file)
-	if c.Request.ContentLength > s.config.MaxReport {
-		x.parts.refuse(errFileLarge)
-	}
+	x := &sending{lang: lang}
+	x.arrival = s.newArrival(c, boundary, x.accept)
+	x.parts.take = x.file
 	switch ref := x.run(); ref {
 	case nil, errStoredBefore:
 		s.showCodename(c, lang, x.at, codenamePage{Token: x.parts.form.token, Words: x.codename.String(), Before: ref == errStoredBefore})
@@ -117,16 +109,22 @@ func (x *sending) accept() error {
 		return err
 	}
 	x.codename = s.draw(k, x.lang)
-	x.intake = new(intake)
-	return x.intake.begin(x.ctx, s, accepted{
-		codename:   x.codename,
+	keys, err := s.kdf.derive(x.ctx, x.codename)
+	if err != nil {
+		return err
+	}
+	i, err := newCase(s.config.Origin, accepted{
 		readers:    readers,
 		governance: governance,
 		share:      f.share,
 		message:    f.message,
 		answers:    answers,
 		day:        now.UTC().Format(time.DateOnly),
-	})
+	}, keys)
+	if err != nil {
+		return err
+	}
+	return x.open(i)
 }
 
 // claim takes the token, after waiting for an earlier send of the same form. If
@@ -152,32 +150,10 @@ func (s *Site) draw(k token, lang string) codename.Codename {
 	return s.words[lang].Draw(s.tokens.seed(k, lang))
 }
 
-// file is called for each file that was chosen.
-func (x *sending) file(name, typ string, body *fileBody) error {
-	if x.upload == nil {
-		leave, err := x.site.uploads.enter(x.ctx)
-		if err != nil {
-			return err
-		}
-		x.upload = leave
-	}
-	if x.intake == nil {
-		if err := x.accept(); err != nil {
-			return err
-		}
-	}
-	return x.intake.file(name, typ, body)
-}
-
 // finish makes the report durable, after the last part. A source who is gone by
 // now finds it stored when the form is sent again.
 func (x *sending) finish() error {
-	if x.intake == nil {
-		if err := x.accept(); err != nil {
-			return err
-		}
-	}
-	if err := x.intake.commit(context.WithoutCancel(x.ctx)); err != nil {
+	if err := x.commit(); err != nil {
 		return err
 	}
 	x.at = x.site.now()
@@ -188,14 +164,9 @@ func (x *sending) finish() error {
 
 // end gives back what the report held, stored or not.
 func (x *sending) end() {
-	if x.intake != nil {
-		x.intake.discard() // nothing after a commit
-	}
+	x.arrival.end()
 	if x.claimed {
 		x.site.tokens.release(x.token)
-	}
-	if x.upload != nil {
-		x.upload()
 	}
 }
 

@@ -14,9 +14,19 @@
 //	kdf.go     the two places for the slow key derivation
 //	public.go  the public log, and what it says about the site
 //
+// With the codename its source comes back:
+//
+//	signin.go    asks for the codename, and costs the same whether it is right
+//	sessions.go  open mailboxes, one value for each page
+//	mailbox.go   what the mailbox shows
+//	actions.go   what its buttons do
+//	replies.go   opens replies and tells who wrote them
+//	followup.go  takes more information, by the way of a report
+//
 // The message and the answers stay in memory for one request, so that a refusal
 // can show them again; file contents never do as a whole. Used tokens (as
-// hashes) are kept in memory for a day.
+// hashes) are kept in memory for a day. Replies are opened for the answer that
+// shows them; the keys of a codename are kept while its mailbox is open.
 package site
 
 import (
@@ -32,6 +42,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"resguardo/crypto/card"
 	"resguardo/crypto/codename"
 	"resguardo/onion/logtiles"
 	"resguardo/vault"
@@ -50,6 +61,7 @@ type Config struct {
 	MinRate       int64  // bytes a second that a body must keep up, averaged over a minute; 0 = 512
 	MaxUploads    int    // file uploads at once; 0 = 8
 	RetentionDays int    // 0 = 180
+	BackupDays    int    // after which no backup copy can be read any more; 0 = 30
 	Hotline       string // may be empty
 	OtherWays     []Way  // other ways to report
 	LeaveTo       string // where the neutral page goes on to; default https://www.wikipedia.org/
@@ -57,6 +69,11 @@ type Config struct {
 	// Governance tells the sequence of the governance note in force, which each
 	// report carries; nil means 0.
 	Governance func() uint64
+
+	// Cards are the cards of the reviewers in force: with them replies are checked.
+	// nil means none, and that every reply is shown as not checked. The returned
+	// slice is not modified.
+	Cards func() []card.Card
 
 	// Circuit tells the circuit of a request from its context: one circuit gets
 	// at most a quarter of the slots for uploads and of the places for key derivations. nil,
@@ -81,7 +98,9 @@ type Site struct {
 	vault     *vault.Vault
 	desks     func() []Desk
 	engine    *gin.Engine
-	tokens    *tokens
+	tokens    *tokens // of the report form
+	signIns   *tokens // of the sign-in form
+	sessions  *sessions
 	kdf       *kdf
 	uploads   *places // for uploads of files
 	words     map[string]*codename.List
@@ -101,14 +120,16 @@ func New(c Config, v *vault.Vault, desks func() []Desk) (*Site, error) {
 		return nil, err
 	}
 	s := &Site{
-		config:  c,
-		vault:   v,
-		desks:   desks,
-		tokens:  newTokens(),
-		kdf:     newKDF(c.Params, c.Circuit),
-		uploads: newPlaces(c.MaxUploads, uploadQueue, c.MaxUploads/4, c.Circuit),
-		words:   map[string]*codename.List{},
-		now:     time.Now,
+		config:   c,
+		vault:    v,
+		desks:    desks,
+		tokens:   newTokens(),
+		signIns:  newTokens(),
+		sessions: newSessions(),
+		kdf:      newKDF(c.Params, c.Circuit),
+		uploads:  newPlaces(c.MaxUploads, uploadQueue, c.MaxUploads/4, c.Circuit),
+		words:    map[string]*codename.List{},
+		now:      time.Now,
 	}
 	for _, lang := range c.Languages {
 		if s.words[lang], err = codename.ForLanguage(lang); err != nil {
@@ -148,6 +169,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Governance == nil {
 		c.Governance = func() uint64 { return 0 }
 	}
+	if c.Cards == nil {
+		c.Cards = func() []card.Card { return nil }
+	}
 	if c.LeaveTo == "" {
 		c.LeaveTo = "https://www.wikipedia.org/"
 	}
@@ -160,7 +184,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MinRate, 512)
 	setDefault(&c.MaxUploads, 8)
 	setDefault(&c.RetentionDays, 180)
-	if c.MaxReport < 0 || c.MaxFiles < 0 || c.MinRate < 0 || c.MaxUploads < 0 || c.RetentionDays < 0 {
+	setDefault(&c.BackupDays, 30)
+	if c.MaxReport < 0 || c.MaxFiles < 0 || c.MinRate < 0 || c.MaxUploads < 0 || c.RetentionDays < 0 || c.BackupDays < 0 {
 		return c, errors.New("negative limit")
 	}
 	return c, nil
@@ -207,6 +232,8 @@ func (s *Site) routes() *gin.Engine {
 		get(at+"/report", s.in(lang, s.choose))
 		e.POST(at+"/report", s.in(lang, s.post))
 		e.POST(at+"/codename", s.in(lang, s.codename))
+		get(at+"/mailbox", s.in(lang, s.signInPage))
+		e.POST(at+"/mailbox", s.in(lang, s.mailbox))
 		e.POST(at+"/exit", s.in(lang, s.exit))
 	}
 	return e

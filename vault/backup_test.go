@@ -220,7 +220,7 @@ func TestBackupEnds(t *testing.T) {
 			_, err := v.Backup(t.Context(), nil)
 			return nil, err
 		},
-		"vault is shut": func(_ func(), v *vault.Vault) (io.Writer, error) { go v.Close(); return closing{v}, nil },
+		"vault is shut": func(_ func(), v *vault.Vault) (io.Writer, error) { go v.Close(); return &closing{t: t, v: v}, nil },
 		"by itself":     func(func(), *vault.Vault) (io.Writer, error) { return nil, nil },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -261,12 +261,20 @@ type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
-// closing takes bytes until the vault is closed.
-type closing struct{ v *vault.Vault }
+// closing takes the first bytes when the vault is being closed, and no others.
+type closing struct {
+	t      *testing.T
+	v      *vault.Vault
+	closed bool
+}
 
-func (c closing) Write(p []byte) (int, error) {
+func (c *closing) Write(p []byte) (int, error) {
+	if c.closed {
+		c.t.Error("the copy goes on in a vault that is being closed")
+	}
 	for c.v.Room() != vault.ErrClosed { // Close has begun, and waits for the copy
 	}
+	c.closed = true
 	return len(p), nil
 }
 

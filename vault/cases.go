@@ -17,6 +17,7 @@ type Case struct {
 	Thread    [16]byte
 	Recipient string   // the source's age recipient
 	Desks     []string // that have the case now
+	Excludes  bool     // the source excluded somebody
 	Items     []Item   // that are there, in order of their numbers
 	Gone      []Gone   // items deleted alone
 	Next      int      // number of the next item
@@ -120,6 +121,7 @@ func (v *Vault) caseFrom(r caseRecord) Case {
 		Thread:    [16]byte(r.Thread),
 		Recipient: r.Recipient,
 		Desks:     r.Desks,
+		Excludes:  r.Excludes,
 		Next:      r.Next,
 		Day:       r.Day,
 		Hold:      r.Hold,

@@ -21,6 +21,7 @@ type Submission struct {
 	Tombstones [2][32]byte    // tags of source-delete 0 and desk-delete 0, which delete the whole thread
 	Recipient  string         // the source's age recipient
 	Desks      []string
+	Excludes   bool   // the source excluded somebody; whom, stands in the report alone
 	Day        string // 2006-01-02, UTC
 	Recipients int    // number of age stanzas
 	Governance uint64
@@ -87,6 +88,7 @@ func (d *Draft) Commit(ctx context.Context, s Submission) error {
 			Expire:     s.Expire[:],
 			Tombstones: [][]byte{s.Tombstones[0][:], s.Tombstones[1][:]},
 			Desks:      slices.Clone(s.Desks),
+			Excludes:   s.Excludes,
 		}
 		e.event = s.Event
 		e.opening.Kind, e.opening.Recipients, e.opening.Governance = translog.Report, uint64(s.Recipients), s.Governance

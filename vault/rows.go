@@ -51,9 +51,10 @@ type caseRecord struct {
 	Recipient string   `json:"recipient"` // of the source
 	Expire    []byte   `json:"expire"`    // E of expire 0, 32 bytes
 	Desks     []string `json:"desks"`
-	Day       string   `json:"day"`   // of the newest item
-	Next      int      `json:"next"`  // number of the next item
-	Items     []ItemID `json:"items"` // in order of their numbers
+	Excludes  bool     `json:"excludes,omitempty"` // the source excluded somebody
+	Day       string   `json:"day"`                // of the newest item
+	Next      int      `json:"next"`               // number of the next item
+	Items     []ItemID `json:"items"`              // in order of their numbers
 	Gone      []gone   `json:"gone,omitempty"`
 	Hold      bool     `json:"hold,omitempty"`    // not to be deleted by retention
 	Holds     uint64   `json:"holds,omitempty"`   // times that Hold was set or lifted

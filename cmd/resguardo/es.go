@@ -1,13 +1,18 @@
 package main
 
-import "resguardo/cmd/internal/say"
+import (
+	"maps"
+
+	"resguardo/cmd/internal/say"
+)
 
 func catalogue() say.Catalogue { return say.Catalogue{Texts: spanish(), Errors: spanishErrors()} }
 
 // spanish maps every text of the program to Spanish. A test compares it with
 // the texts that the code uses.
 func spanish() map[string]string {
-	return map[string]string{
+	texts := spanishCases()
+	maps.Copy(texts, map[string]string{
 		usage: usageES,
 
 		// The command line.
@@ -29,13 +34,12 @@ func spanish() map[string]string {
 		"make one with: resguardo keygen -dir %s -name NICKNAME": "hazla con: resguardo keygen -dir %s -name APODO",
 		"%s holds no keys":                                       "en %s no hay llaves",
 		"put identity.* and keys.* back from your copy: new keys open no old reports; for a new folder: resguardo keygen -dir %s -name NICKNAME": "devuelve identity.* y keys.* desde tu copia: llaves nuevas no abren reportes viejos; para una carpeta nueva: resguardo keygen -dir %s -name APODO",
-		"another resguardo fetch works in %s": "otro resguardo fetch está trabajando en %s",
-		"wait until it ends, or end it":       "espera a que termine, o termínalo",
-		"%s has more than %s bytes":           "%s tiene más de %s bytes",
-		"%s is damaged":                       "%s está dañado",
-		"%s is damaged: %s":                   "%s está dañado: %s",
+		"another resguardo works in %s": "otro resguardo está trabajando en %s",
+		"wait until it ends, or end it": "espera a que termine, o termínalo",
+		"%s has more than %s bytes":     "%s tiene más de %s bytes",
+		"%s is damaged":                 "%s está dañado",
+		"%s is damaged: %s":             "%s está dañado: %s",
 		"delete it and give -server URL again; compare the origin with what the operator told you": "bórralo y vuelve a dar -server URL; compara el nombre de la bóveda con el que te dijo quien la opera",
-		"delete it; the next fetch asks the vault again":                                           "bórralo; el próximo fetch vuelve a preguntar a la bóveda",
 		"others can read %s":       "otras personas pueden leer %s",
 		"run: chmod 600 %s":        "escribe: chmod 600 %s",
 		"there is no case %s here": "aquí no hay ningún caso %s",
@@ -147,9 +151,8 @@ func spanish() map[string]string {
 		"%s of %s":                      "%s de %s",
 		"%s: %s %s":                     "%s: %s %s",
 		"nothing new; items listed: %s": "nada nuevo; elementos en la lista: %s",
-		"log not checked: this version does not compare the items with the public log":                       "registro no revisado: esta versión no compara los elementos con el registro público",
 		"the vault lists another item in the place of %s":                                                    "la bóveda pone otro elemento en el lugar de %s",
-		"the vault now describes %s otherwise than before (hash, size, day or place)":                        "la bóveda ahora describe %s de otro modo que antes (hash, tamaño, día o lugar)",
+		"the vault now describes %s otherwise than before (hash, size, day, place or event)":                 "la bóveda ahora describe %s de otro modo que antes (hash, tamaño, día, lugar o evento)",
 		"your copy was not touched; ask the operator and the other reviewers why":                            "tu copia no se tocó; pregunta por qué a quien opera la bóveda y a las demás personas revisoras",
 		"the vault does not list %s any more":                                                                "la bóveda ya no tiene en su lista %s",
 		"your copy stays; items go when they are deleted, when their time is over, or when you leave a desk": "tu copia se queda; un elemento desaparece cuando se borra, cuando se acaba su plazo o cuando dejas un equipo",
@@ -218,15 +221,15 @@ func spanish() map[string]string {
 		"open them only in Tails, Dangerzone or on a computer without network; delete them when you are done": "ábrelos solo en Tails, con Dangerzone o en una computadora sin red; bórralos cuando termines",
 		"nothing of this item was kept; fetch it again: resguardo forget, then forget -undo, then fetch":      "no se guardó nada de este elemento; tráelo otra vez: resguardo forget, luego forget -undo, luego fetch",
 		"Remove case %s from this folder? Write yes: ":                                                        "¿Quitar el caso %s de esta carpeta? Escribe sí: ",
-		"nothing was removed": "no se quitó nada",
-		"nothing was removed: there is no terminal to ask whether you are sure": "no se quitó nada: no hay una terminal donde preguntarte si es seguro",
+		"nothing was removed: there is no terminal to ask whether you are sure":                               "no se quitó nada: no hay una terminal donde preguntarte si es seguro",
 		"give -yes":                           "usa -yes",
 		"case %s is removed from this folder": "el caso %s ya no está en esta carpeta",
 		"the vault, the other reviewers, exports and backups still have their copies":                        "la bóveda, las demás personas revisoras, lo exportado y los respaldos siguen teniendo sus copias",
 		"parts of the removed file may stay on this disk; they are encrypted, but your key still opens them": "en este disco pueden quedar partes del archivo; están cifradas, pero tu llave todavía las abre",
 		"fetch will not bring the case back; resguardo forget -undo lets it":                                 "fetch ya no traerá el caso; resguardo forget -undo se lo permite",
 		"the next fetch brings the case back, if the vault still has it":                                     "el próximo fetch trae el caso otra vez, si la bóveda todavía lo tiene",
-	}
+	})
+	return texts
 }
 
 // spanishErrors maps errors of the system and of the list's items.
@@ -256,34 +259,38 @@ func spanishErrors() map[string]string {
 		"malformed hash":                             "hash mal formado",
 		"malformed day":                              "día mal formado",
 		"malformed desk":                             "equipo mal formado",
+		"event":                                      "evento",
+		"opening":                                    "apertura",
+		"tag":                                        "marca",
+		"ciphertext":                                 "contenido cifrado",
+		"size":                                       "tamaño",
+		"recipients":                                 "número de llaves",
+		"commitment":                                 "compromiso",
+		"not found":                                  "no está",
+		"tag used":                                   "evento usado",
+		"malformed tag":                              "marca mal formada",
+		"malformed event":                            "evento mal formado",
+		"malformed opening":                          "apertura mal formada",
+		"next number out of range":                   "número siguiente fuera de lugar",
+		"malformed last day":                         "último día mal formado",
+		"no last day of the retention":               "falta el último día del plazo",
+		"malformed last day of the retention":        "último día del plazo mal formado",
+		"malformed pending deletion":                 "borrado en espera mal formado",
+		"items that are gone are out of order":       "los elementos borrados están fuera de orden",
+		"an item that is gone has an unknown kind":   "un elemento borrado es de tipo desconocido",
+		"an item that is gone has a malformed hash":  "un elemento borrado tiene un hash mal formado",
+		"too many desks":                             "demasiados equipos",
+		"desks are repeated or out of order":         "equipos repetidos o fuera de orden",
+		"a desk without cards, or with too many":     "un equipo sin tarjetas, o con demasiadas",
+		"a desk's card that is not a reviewer's":     "la tarjeta de un equipo que no es de una persona revisora",
+		"cards are repeated or out of order":         "tarjetas repetidas o fuera de orden",
+		"epoch out of range":                         "época fuera de lugar",
+		"the letter is for another source":           "la carta es para otra persona",
+		"the letter is about another manifest":       "la carta es sobre otro manifiesto",
+		"the letter is about another item":           "la carta es sobre otro elemento",
+		"a reply is sealed to the source, and nothing else of a desk is":   "una respuesta se cierra para quien envió el reporte, y nada más de un equipo",
+		"letter: not written under the key of this thread":                 "no está escrita con la llave de este hilo",
+		"letter: the signature does not match the text, so it was changed": "la firma no corresponde al texto: lo cambiaron",
+		"letter: not signed by the key it must be signed by":               "no está firmada con la llave que debe",
 	}
 }
-
-const usageES = `Uso:
-  resguardo keygen -dir DIR -name APODO [-role auditor] [-passphrase-file ARCHIVO | -no-passphrase]
-  resguardo fetch  -dir DIR [-server URL] [-socks IP:PUERTO|auto | -tor-include ARCHIVO] [-passphrase-file ARCHIVO] [-every 1h] [-json]
-  resguardo list   -dir DIR [-json]
-  resguardo open   -dir DIR [-passphrase-file ARCHIVO] CASO
-  resguardo export -dir DIR [-passphrase-file ARCHIVO] -to DIR CASO
-  resguardo forget -dir DIR [-yes] [-undo] CASO
-  resguardo -version
-
-keygen hace tus llaves en DIR; entrega DIR/card.txt a quien opera la bóveda.
-fetch trae a DIR los reportes cerrados nuevos, por Tor: inicia su propio tor, con
-las líneas de torrc de -tor-include, o va por el que escucha en -socks (auto: el
-puerto 9050, luego el 9150). Solo una IP de esta misma máquina se marca
-directamente. list numera los casos; CASO es uno de esos números o la clave del
-caso. open muestra un caso. export escribe su texto sin cifrar y sus archivos en
-una carpeta nueva. forget quita la copia de DIR.
-
-Nunca se ejecuta ni se desempaca nada de lo que lleva un reporte. Quien abre un
-archivo exportado en una computadora común la puede infectar: lee la guía.
-
-Código de salida: 0 bien, 1 falla o alarma, 2 uso incorrecto.
-
-Ejemplo:
-  resguardo keygen -dir ~/revisora -name ana
-  resguardo fetch -dir ~/revisora -server http://….onion
-  resguardo list -dir ~/revisora
-  resguardo open -dir ~/revisora 1
-`

@@ -52,6 +52,9 @@ func (p *program) export(_ context.Context, args []string) error {
 	}
 	defer root.Close()
 	for _, r := range records {
+		if !o.folder.Here(r) {
+			continue
+		}
 		if err := o.exportItem(root, r); err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,39 +15,28 @@ import (
 	"resguardo/cmd/internal/say"
 	"resguardo/cmd/resguardo/internal/api"
 	"resguardo/cmd/resguardo/internal/folder"
+	"resguardo/cmd/resguardo/internal/publiclog"
 	"resguardo/crypto/card"
 )
 
 // attempts is how often fetch tries again without having got a single byte.
 const attempts = 5
 
-// fetcher is one vault, one folder and the keys between them.
+// fetcher brings what a folder does not hold.
 type fetcher struct {
-	*program
-	folder *folder.Folder
-	way    *way
-	client *api.Client
-	keys   folder.Keys
-	card   card.Card
-	json   bool
-	alarms int // failures that were printed
+	*link
+	json bool
 }
 
 // fetchFlags is the command line of fetch.
 type fetchFlags struct {
-	*flags
-	server, socks, include, passphraseFile string
-
+	*linkFlags
 	every  time.Duration
 	asJSON bool
 }
 
 func parseFetch(args []string) (*fetchFlags, error) {
-	f := &fetchFlags{flags: newFlags("fetch")}
-	f.StringVar(&f.server, "server", "", "")
-	f.StringVar(&f.socks, "socks", "", "")
-	f.StringVar(&f.include, "tor-include", "", "")
-	f.StringVar(&f.passphraseFile, "passphrase-file", "", "")
+	f := &fetchFlags{linkFlags: newLinkFlags("fetch")}
 	f.DurationVar(&f.every, "every", 0, "")
 	f.BoolVar(&f.asJSON, "json", false, "")
 	if err := f.parse(args, 0); err != nil {
@@ -57,14 +45,11 @@ func parseFetch(args []string) (*fetchFlags, error) {
 	if f.given("every") && f.every < time.Minute {
 		return nil, misuse(say.T("-every %s is less than a minute", f.every), say.T("-every 1h fetches every hour"))
 	}
-	if f.socks != "" && f.include != "" {
-		return nil, misuse(say.T("-socks and -tor-include exclude each other"),
-			say.T("-tor-include is for the tor that resguardo starts, -socks is for one that runs already"))
-	}
 	return f, nil
 }
 
-// fetch brings every item of the card's desks that the folder does not hold.
+// fetch brings every item of the card's desks that the folder does not hold, and
+// compares each with the public log.
 func (p *program) fetch(ctx context.Context, args []string) error {
 	f, err := parseFetch(args)
 	if err != nil {
@@ -80,50 +65,16 @@ func (p *program) fetch(ctx context.Context, args []string) error {
 		return err
 	}
 	defer unlock()
-	r, err := p.newFetcher(dir, f)
+	l, err := p.newLink(dir, f.linkFlags, p.passphrase(f.passphraseFile))
 	if err != nil {
 		return err
 	}
-	defer r.close()
+	defer l.close()
+	r := &fetcher{l, f.asJSON}
 	if f.every == 0 {
 		return r.once(ctx)
 	}
 	return r.repeat(ctx, f.every)
-}
-
-// newFetcher reads the keys and chooses the way to the vault. The caller must
-// close the fetcher.
-func (p *program) newFetcher(dir *folder.Folder, f *fetchFlags) (*fetcher, error) {
-	r := &fetcher{program: p, folder: dir, json: f.asJSON}
-	var err error
-	if r.keys, err = dir.Keys(p.passphrase(f.passphraseFile)); err != nil {
-		return nil, err
-	}
-	if r.card, err = dir.Card(r.keys); err != nil {
-		return nil, err
-	}
-	known, err := dir.Server()
-	if err != nil {
-		return nil, err
-	}
-	url := cmp.Or(f.server, known.URL)
-	if url == "" {
-		return nil, misuse(say.T("which vault?"), say.T("give -server URL once; fetch remembers it"))
-	}
-	server, err := api.ParseServer(url)
-	if err != nil {
-		return nil, err
-	}
-	if r.way, err = p.newWay(server, dir, r.keys, f.socks, f.include); err != nil {
-		return nil, err
-	}
-	r.client = api.New(server, r.way.DialContext)
-	return r, nil
-}
-
-func (r *fetcher) close() {
-	r.client.Close()
-	r.way.close()
 }
 
 // repeat fetches until ctx ends. A failed pass is told and does not end it.
@@ -131,8 +82,13 @@ func (r *fetcher) repeat(ctx context.Context, every time.Duration) error {
 	var failed error
 	for {
 		if err := r.once(ctx); err != nil && ctx.Err() == nil {
-			failed = errAlarmed
-			if !errors.Is(err, errAlarmed) {
+			if failed != errInconsistent {
+				failed = errAlarmed
+			}
+			switch {
+			case errors.Is(err, errInconsistent):
+				failed = err
+			case !errors.Is(err, errAlarmed):
 				r.Fail(err)
 			}
 		}
@@ -152,20 +108,13 @@ func (r *fetcher) once(ctx context.Context) error {
 	return err
 }
 
-// pass makes sure of the way, then does login, list and downloads.
+// pass reads what there is, downloads what is missing, and compares every item
+// with the log.
 func (r *fetcher) pass(ctx context.Context) error {
-	r.alarms = 0
-	if err := r.way.open(ctx); err != nil {
+	if err := r.look(ctx); err != nil {
 		return err
 	}
-	if err := r.login(ctx); err != nil {
-		return err
-	}
-	items, err := r.client.Items(ctx)
-	if err != nil {
-		return err
-	}
-	missing, err := r.compare(items)
+	missing, err := r.compare()
 	if err != nil {
 		return err
 	}
@@ -174,48 +123,80 @@ func (r *fetcher) pass(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.bringEpochs(ctx); err != nil {
+		return err
+	}
+	if err := r.proveAll(); err != nil {
+		return err
+	}
 	if len(missing) == 0 && r.alarms == 0 {
-		r.Hint(say.T("nothing new; items listed: %s", len(items)))
+		r.Hint(say.T("nothing new; items listed: %s", len(r.items)))
 	}
-	r.Warn(say.T("log not checked: this version does not compare the items with the public log"), say.Text{})
-	if r.alarms > 0 {
-		return errAlarmed
-	}
-	return nil
+	return r.outcome()
 }
 
-// login opens a session and remembers the vault: its origin the first time, its
-// address whenever it is another.
-func (r *fetcher) login(ctx context.Context) error {
-	known, err := r.folder.Server()
+// bringEpochs brings what the folder lacks of the openings that auditors get.
+func (r *fetcher) bringEpochs(ctx context.Context) error {
+	if r.card.Role != card.Auditor {
+		return nil
+	}
+	epochs, err := r.client.Epochs(ctx)
 	if err != nil {
 		return err
 	}
-	origin, err := r.client.Login(ctx, known.Origin, r.card, r.keys.Signer)
-	if err != nil {
-		return err
-	}
-	if now := (folder.Server{URL: r.client.URL(), Origin: origin}); now != known {
-		if err := r.folder.SetServer(now); err != nil {
+	for _, e := range epochs {
+		if r.folder.HasEpoch(e.Epoch) {
+			continue
+		}
+		sealed, err := r.client.Epoch(ctx, e)
+		if err != nil {
 			return err
 		}
-	}
-	if known.Origin == "" {
-		r.Hint(say.T("this folder now belongs to the vault %s; compare this name with what the operator told you", origin))
+		if err := r.folder.PutEpoch(e.Epoch, sealed); err != nil {
+			return err
+		}
+		if !r.json {
+			r.Say(say.T("%s", r.folder.Path(folder.EpochFile(e.Epoch))))
+		}
 	}
 	return nil
 }
 
-func (r *fetcher) alarm(what, hint say.Text) {
-	r.alarms++
-	r.Fail(say.Fail(what, hint))
+// proveAll compares every item that is here with the log.
+func (r *link) proveAll() error {
+	records, err := r.records(r.folder)
+	if err != nil {
+		return err
+	}
+	waiting, verified := 0, 0
+	for _, k := range records {
+		if k.Gone || !r.folder.Here(k) {
+			continue
+		}
+		if k, err = r.prove(k); err != nil {
+			return err
+		}
+		switch publiclog.State(k.Log) {
+		case publiclog.Waiting:
+			waiting++
+		case publiclog.Verified:
+			verified++
+		}
+	}
+	if r.log != nil {
+		r.Hint(say.T("compared with the public log; items that are there, unchanged: %s", verified))
+	}
+	if waiting > 0 {
+		r.Hint(say.T("items that wait for the log: %s; a later fetch finds them there", waiting))
+	}
+	return nil
 }
 
 // compare holds the list against what the folder knows and returns the records
 // of the items to bring. It names what changed and what is gone, and changes
 // neither.
-func (r *fetcher) compare(items []card.Item) (missing []folder.Record, err error) {
-	records, err := r.folder.Records()
+func (r *link) compare() (missing []folder.Record, err error) {
+	records, err := r.records(r.folder)
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +206,7 @@ func (r *fetcher) compare(items []card.Item) (missing []folder.Record, err error
 		known[k.ID] = k
 	}
 	listed := map[string]bool{}
-	for _, i := range items {
+	for _, i := range r.items {
 		k, ok := known[i.ID]
 		if !ok {
 			if other, taken := places.holder(i); taken {
@@ -234,14 +215,14 @@ func (r *fetcher) compare(items []card.Item) (missing []folder.Record, err error
 				listed[other.ID] = true
 				continue
 			}
-			k = folder.Record{Item: i, Place: places.of(i.Case)}
+			k = folder.Record{Item: i, Place: places.of(i.Case), Since: r.since(i)}
 			if err := r.folder.Put(k); err != nil {
 				return nil, err
 			}
 		}
 		listed[i.ID] = true
 		if changed(k.Item, i) {
-			r.alarm(say.T("the vault now describes %s otherwise than before (hash, size, day or place)", r.folder.Path(k.File())),
+			r.alarm(say.T("the vault now describes %s otherwise than before (hash, size, day, place or event)", r.folder.Path(k.File())),
 				say.T("your copy was not touched; ask the operator and the other reviewers why"))
 			continue
 		}
@@ -264,11 +245,12 @@ func (r *fetcher) compare(items []card.Item) (missing []folder.Record, err error
 func changed(a, b card.Item) bool {
 	a.Desks, b.Desks = nil, nil
 	return a.ID != b.ID || a.Case != b.Case || a.Kind != b.Kind || a.Number != b.Number ||
-		a.Day != b.Day || a.Size != b.Size || a.SHA256 != b.SHA256
+		a.Day != b.Day || a.Size != b.Size || a.SHA256 != b.SHA256 ||
+		a.Tag != b.Tag || a.Event != b.Event || a.Opening != b.Opening
 }
 
 // nameGone tells once of every item that is not listed any more.
-func (r *fetcher) nameGone(records []folder.Record, listed map[string]bool) error {
+func (r *link) nameGone(records []folder.Record, listed map[string]bool) error {
 	for _, k := range records {
 		if listed[k.ID] || k.Gone {
 			continue
@@ -320,6 +302,7 @@ func (r *fetcher) bring(ctx context.Context, k folder.Record, count say.Text) er
 
 func (r *fetcher) tellStored(k folder.Record) error {
 	if r.json {
+		k.Event, k.Opening = "", "" // secrets of the case
 		return json.NewEncoder(r.Out).Encode(struct {
 			Event string `json:"event"`
 			File  string `json:"file"`

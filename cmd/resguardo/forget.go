@@ -24,7 +24,7 @@ func (p *program) forget(_ context.Context, args []string) error {
 		return err
 	}
 	defer dir.Close()
-	records, err := dir.Case(f.Arg(0))
+	records, err := p.caseRecords(dir, f.Arg(0))
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,9 @@ func (p *program) forget(_ context.Context, args []string) error {
 		return p.undoForget(dir, records)
 	}
 	if !*yes {
-		if err := p.confirm(records[0].Case); err != nil {
+		err := p.confirm(say.T("Remove case %s from this folder? Write yes: ", records[0].Case),
+			say.T("nothing was removed: there is no terminal to ask whether you are sure"), say.T("give -yes"))
+		if err != nil {
 			return err
 		}
 	}
@@ -48,22 +50,33 @@ func (p *program) forget(_ context.Context, args []string) error {
 	return nil
 }
 
-func (p *program) confirm(id string) error {
-	if !screen.IsTerminal(p.in) {
-		return say.Fail(say.T("nothing was removed: there is no terminal to ask whether you are sure"), say.T("give -yes"))
-	}
-	if _, err := io.WriteString(p.Err, p.Text(say.T("Remove case %s from this folder? Write yes: ", id))); err != nil {
+// confirm asks a question that is answered by yes. Without a terminal it fails
+// with alone and hint.
+func (p *program) confirm(question, alone, hint say.Text) error {
+	answer, err := p.question(question, alone, hint)
+	if err != nil {
 		return err
 	}
-	answer, err := bufio.NewReader(p.in).ReadString('\n')
-	if err != nil && err != io.EOF {
-		return err
-	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
+	switch strings.ToLower(answer) {
 	case "yes", "si", "sí":
 		return nil
 	}
-	return say.Fail(say.T("nothing was removed"), say.Text{})
+	return say.Fail(say.T("you did not say yes: nothing was done"), say.Text{})
+}
+
+// question asks for a line on the terminal. Without one it fails with alone and hint.
+func (p *program) question(question, alone, hint say.Text) (string, error) {
+	if !screen.IsTerminal(p.in) {
+		return "", say.Fail(alone, hint)
+	}
+	if _, err := io.WriteString(p.Err, p.Text(question)); err != nil {
+		return "", err
+	}
+	answer, err := bufio.NewReader(p.in).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	return strings.TrimSpace(answer), nil
 }
 
 // undoForget lets the next fetch bring a case back.

@@ -9,22 +9,28 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"resguardo/cmd/internal/say"
 	"resguardo/crypto/card"
+	"resguardo/vault/translog"
 )
 
 // enemy is a server that speaks the API as far as its fields say, and worse. It
 // stands in for a vault that someone took over.
 type enemy struct {
 	challenge, login, list, item http.HandlerFunc
+	cases, desks                 http.HandlerFunc
+	log                          http.Handler
 }
 
 const enemyOrigin = "norte-0a1b2c3d"
@@ -32,6 +38,9 @@ const enemyOrigin = "norte-0a1b2c3d"
 // polite is an enemy that behaves, with one item of these bytes.
 func polite(items []card.Item, content []byte) *enemy {
 	return &enemy{
+		log:       politeLog(items...),
+		cases:     answer(card.Cases{Cases: casesOf(items)}),
+		desks:     answer(card.Desks{Desks: []card.Desk{}}),
 		challenge: answer(card.Challenge{Origin: enemyOrigin, Nonce: card.NewNonce()}),
 		login:     answer(card.Session{Session: strings.Repeat("A", 43), Role: card.Reviewer}),
 		list:      answer(card.Items{Items: items}),
@@ -45,6 +54,42 @@ func polite(items []card.Item, content []byte) *enemy {
 			w.Write(content[from:])
 		},
 	}
+}
+
+// politeLog has the items that politeItem made.
+func politeLog(items ...card.Item) *paper {
+	log := newPaper(enemyOrigin)
+	var leaves []translog.Leaf
+	for n := range items {
+		i := items[n]
+		leaves = append(leaves, evidence(&i, politeKey, uint64(i.Number)))
+	}
+	return log.add(log.fillers(leaves...)...)
+}
+
+var politeKey = [32]byte{1}
+
+func casesOf(items []card.Item) []card.Case {
+	next := map[string]int{}
+	for _, i := range items {
+		next[i.Case] = max(next[i.Case], i.Number+1)
+	}
+	var cases []card.Case
+	for _, id := range slices.Sorted(maps.Keys(next)) {
+		cases = append(cases, card.Case{Case: id, Desks: []string{"norte"}, Next: next[id], LastDay: today(), EndsDay: "2099-01-01", Gone: []card.Gone{}})
+	}
+	return cases
+}
+
+func today() string { return time.Now().UTC().Format(time.DateOnly) }
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func answer(v any) http.HandlerFunc {
@@ -63,6 +108,12 @@ func (e *enemy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.login(w, r)
 	case r.URL.Path == card.ItemsPath:
 		e.list(w, r)
+	case r.URL.Path == card.CasesPath:
+		e.cases(w, r)
+	case r.URL.Path == card.DesksPath:
+		e.desks(w, r)
+	case strings.HasPrefix(r.URL.Path, "/log/"):
+		e.log.ServeHTTP(w, r)
 	default:
 		e.item(w, r)
 	}
@@ -72,10 +123,12 @@ var content = bytes.Repeat([]byte("age ciphertext, or so it says\n"), 5000)
 
 func goodItem() card.Item {
 	sum := sha256.Sum256(content)
-	return card.Item{
+	i := card.Item{
 		ID: strings.Repeat("1", 32), Case: "aaaaaaaaaaaaaaaa", Kind: "report", Day: "2026-11-21",
 		Desks: []string{"norte"}, Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:]),
 	}
+	evidence(&i, politeKey, 0)
+	return i
 }
 
 // victim is a reviewer's folder, alone in its parent.
@@ -108,8 +161,11 @@ func files(t *testing.T, dir string) string {
 const (
 	keysOnly = "ana/card.txt ana/identity.txt ana/keys.txt ana/lock"
 	loggedIn = keysOnly + " ana/server.json"
-	stored   = "ana/card.txt ana/cases/aaaaaaaaaaaaaaaa/000-report.age ana/cases/aaaaaaaaaaaaaaaa/000-report.json ana/identity.txt ana/keys.txt ana/lock ana/server.json"
-	recorded = "ana/card.txt ana/cases/aaaaaaaaaaaaaaaa/000-report.json ana/identity.txt ana/keys.txt ana/lock ana/server.json"
+	caseFile = "ana/cases/aaaaaaaaaaaaaaaa/case.json"
+	kept     = " ana/desks.json ana/identity.txt ana/keys.txt ana/lock ana/log/checkpoint ana/server.json"
+	looked   = "ana/card.txt " + caseFile + kept
+	stored   = "ana/card.txt ana/cases/aaaaaaaaaaaaaaaa/000-report.age ana/cases/aaaaaaaaaaaaaaaa/000-report.json " + caseFile + kept
+	recorded = "ana/card.txt ana/cases/aaaaaaaaaaaaaaaa/000-report.json " + caseFile + kept
 )
 
 func redirect(w http.ResponseWriter, r *http.Request) {
@@ -196,6 +252,33 @@ func TestHostileServer(t *testing.T) {
 		{"shorter than listed", func(e *enemy) {
 			e.item = func(w http.ResponseWriter, _ *http.Request) { w.Write(content[:1000]) }
 		}, "1000 bytes instead of 150000", recorded},
+		{"tag", listOf(func(i *card.Item) { i.Tag = "../" + i.Tag[3:] }), "malformed tag", loggedIn},
+		{"event", listOf(func(i *card.Item) { i.Event += "\n" }), "malformed event", loggedIn},
+		{"opening for the terminal", listOf(func(i *card.Item) { i.Opening = "\x1b[2J" }), "malformed opening", loggedIn},
+		{"cases are no JSON", func(e *enemy) { e.cases = text("[") }, "not the JSON of a list", loggedIn},
+		{"endless cases", func(e *enemy) { e.cases = endless }, "an answer of more than 33554432 bytes", loggedIn},
+		{"redirect at the cases", func(e *enemy) { e.cases = redirect }, "a redirect", loggedIn},
+		{"too many cases", func(e *enemy) { e.cases = text(`{"cases":[` + strings.Repeat("{},", 50_000) + `{}]}`) }, "more than 50000 cases", loggedIn},
+		{"case of the cases as a path", caseOf(func(c *card.Case) { c.Case = "../../../../x" }), "case 1 of the list: malformed case", loggedIn},
+		{"day for the terminal", caseOf(func(c *card.Case) { c.EndsDay = "\x1b[2J" }), "case 1 of the list: ", loggedIn},
+		{"deletion that nobody signed", caseOf(func(c *card.Case) { c.PendingDelete = "\x1b[2J" }), "malformed pending deletion", loggedIn},
+		{"gone items out of order", caseOf(func(c *card.Case) { c.Next, c.Gone = 9, []card.Gone{gone(3), gone(2)} }), "out of order", loggedIn},
+		{"gone item as a path", caseOf(func(c *card.Case) { c.Next, c.Gone = 9, []card.Gone{{Number: 3, Kind: "../x", SHA256: gone(3).SHA256}} }), "unknown kind", loggedIn},
+		{"same case twice", func(e *enemy) {
+			twice := append(casesOf([]card.Item{goodItem()}), casesOf([]card.Item{goodItem()})...)
+			e.cases = answer(card.Cases{Cases: twice})
+		}, "case 2 of the list: stands there twice", loggedIn},
+		{"desks are no JSON", func(e *enemy) { e.desks = text("[") }, "not the JSON of a list", politeOnly},
+		{"endless desks", func(e *enemy) { e.desks = endless }, "an answer of more than 33554432 bytes", politeOnly},
+		{"desk as a path", func(e *enemy) {
+			e.desks = answer(card.Desks{Desks: []card.Desk{{ID: "../x", Cards: []string{""}}}})
+		}, "the list of desks: malformed desk", politeOnly},
+		{"card for the terminal", func(e *enemy) {
+			e.desks = answer(card.Desks{Desks: []card.Desk{{ID: "norte", Cards: []string{"\x1b[2J"}}}})
+		}, "the list of desks: malformed card 1", politeOnly},
+		{"session with a desk for the terminal", func(e *enemy) {
+			e.login = answer(card.Session{Session: strings.Repeat("A", 43), Desks: []string{"\x1b[2J"}})
+		}, "a malformed session", keysOnly},
 		{"item is missing", func(e *enemy) { e.item = status(404) }, "answers with status 404", recorded},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -215,6 +298,20 @@ func TestHostileServer(t *testing.T) {
 				t.Errorf("files %s\nwant  %s", got, test.leaves)
 			}
 		})
+	}
+}
+
+const politeOnly = "ana/card.txt " + caseFile + " ana/identity.txt ana/keys.txt ana/lock ana/log/checkpoint ana/server.json"
+
+func gone(n int) card.Gone {
+	return card.Gone{Number: n, Kind: "reply", SHA256: strings.Repeat("0", 64)}
+}
+
+func caseOf(change func(*card.Case)) func(*enemy) {
+	return func(e *enemy) {
+		cases := casesOf([]card.Item{goodItem()})
+		change(&cases[0])
+		e.cases = answer(card.Cases{Cases: cases})
 	}
 }
 
@@ -271,17 +368,32 @@ func TestFetchGoesOnAfterCuts(t *testing.T) {
 	}
 }
 
-// fetched is a folder that holds goodItem, and its enemy.
-func fetched(t *testing.T) (dir string, e *enemy, url string) {
+// fetchedBy is a new folder after its first fetch from e.
+func (e *enemy) fetchedBy(t *testing.T) (code int, dir, errs string) {
 	t.Helper()
-	e = polite([]card.Item{goodItem()}, content)
 	srv := httptest.NewServer(e)
 	t.Cleanup(srv.Close)
 	dir = victim(t)
-	if code, _, errs := call(nil, "fetch", "-dir", dir, "-server", srv.URL); code != 0 {
+	code, _, errs = call(nil, "fetch", "-dir", dir, "-server", srv.URL)
+	return code, dir, errs
+}
+
+// fetched is a folder that holds goodItem, and its enemy.
+func fetched(t *testing.T) (dir string, e *enemy) {
+	t.Helper()
+	dir, e, _ = fetchedWith(t, politeLog(goodItem()), goodItem())
+	return dir, e
+}
+
+func fetchedWith(t *testing.T, log *paper, items ...card.Item) (dir string, e *enemy, errs string) {
+	t.Helper()
+	e = polite(items, content)
+	e.log = log
+	code, dir, errs := e.fetchedBy(t)
+	if code != 0 {
 		t.Fatal(errs)
 	}
-	return dir, e, srv.URL
+	return dir, e, errs
 }
 
 // What a server says the second time must agree with the first.
@@ -306,7 +418,7 @@ func TestServerThatChanges(t *testing.T) {
 		{"gone", func(e *enemy) { e.list = answer(card.Items{}) }, 0, "warning: the vault does not list"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			dir, e, _ := fetched(t)
+			dir, e := fetched(t)
 			test.enemy(e)
 			code, _, errs := call(nil, "fetch", "-dir", dir)
 			if code != test.code || !strings.Contains(errs, test.says) {
@@ -325,7 +437,7 @@ func TestServerThatChanges(t *testing.T) {
 
 // An item that is gone is named once, and no more when it is back.
 func TestGoneIsNamedOnce(t *testing.T) {
-	dir, e, _ := fetched(t)
+	dir, e := fetched(t)
 	list := e.list
 	for n, test := range []struct {
 		list  http.HandlerFunc
@@ -428,11 +540,11 @@ func TestEveryGoesOnUntilTheEnd(t *testing.T) {
 			ctx, end := context.WithCancel(t.Context())
 			var errs bytes.Buffer
 			told := io.MultiWriter(&errs, whenWritten{func() {
-				if strings.Contains(errs.String(), "log not checked") || strings.Contains(errs.String(), "error: ") {
+				if strings.Contains(errs.String(), "compared with the public log") || strings.Contains(errs.String(), "error: ") {
 					end()
 				}
 			}})
-			p := &program{say.New("resguardo", "en", catalogue(), io.Discard, told), nil}
+			p := &program{say.New("resguardo", "en", catalogue(), io.Discard, told), nil, time.Now}
 			err := p.fetch(ctx, []string{"-dir", victim(t), "-server", srv.URL, "-every", "1h"})
 			if (err != nil) != test.fails {
 				t.Errorf("%v: %s", err, errs.String())

@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"resguardo/cmd/internal/say"
 )
@@ -27,34 +28,56 @@ const (
 	exitOK    = 0
 	exitFail  = 1
 	exitUsage = 2
+	exitLog   = 3 // the public log is not what it was, or breaks its rules
 )
 
 const usage = `Usage:
   resguardo keygen -dir DIR -name NICKNAME [-role auditor] [-passphrase-file FILE | -no-passphrase]
-  resguardo fetch  -dir DIR [-server URL] [-socks IP:PORT|auto | -tor-include FILE] [-passphrase-file FILE] [-every 1h] [-json]
-  resguardo list   -dir DIR [-json]
+  resguardo fetch  -dir DIR [VAULT] [-every 1h] [-json]
+  resguardo list   -dir DIR [-passphrase-file FILE] [-json]
   resguardo open   -dir DIR [-passphrase-file FILE] CASE
   resguardo export -dir DIR [-passphrase-file FILE] -to DIR CASE
   resguardo forget -dir DIR [-yes] [-undo] CASE
+  resguardo ack    -dir DIR [VAULT] [-accept-keys] CASE
+  resguardo reply  -dir DIR [VAULT] [-accept-keys] [-message FILE|-] [-file FILE]... CASE
+  resguardo note   -dir DIR [VAULT] [-accept-keys] [-message FILE|-] [-file FILE]... CASE
+  resguardo status -dir DIR [VAULT] [-accept-keys] CASE WORD
+  resguardo assign -dir DIR [VAULT] [-accept-keys] CASE NICKNAME
+  resguardo hold   -dir DIR [VAULT] [-accept-keys] [-lift] CASE
+  resguardo close  -dir DIR [VAULT] [-accept-keys] CASE
+  resguardo rewrap -dir DIR [VAULT] [-accept-keys] [-source-agrees] -desk ID CASE
+  resguardo recuse -dir DIR [VAULT] [-accept-keys] [-desk ID] [-yes] CASE
+  resguardo delete -dir DIR [VAULT] [-yes] CASE
   resguardo -version
+VAULT: [-server URL] [-socks IP:PORT|auto | -tor-include FILE] [-policy FILE] [-passphrase-file FILE]
 
 keygen makes your keys in DIR; give DIR/card.txt to the operator. fetch brings
-new sealed reports through Tor into DIR: it starts a tor of its own, with the
-torrc lines of -tor-include, or goes through the one at -socks (auto: port 9050,
-then 9150). Only a loopback IP is dialled directly. list numbers the cases; CASE
-is such a number or a case id. open shows a case. export writes its clear text
-and files into a new folder. forget removes the copy in DIR.
+what is new through Tor into DIR, and compares it with the public log: it starts
+a tor of its own, with the torrc lines of -tor-include, or goes through the one
+at -socks (auto: port 9050, then 9150). Only a loopback IP is dialled directly.
+-policy names the witnesses that must have signed the log; fetch remembers it.
+list numbers the cases; CASE is such a number or a case id. open shows a case.
+export writes its clear text and files into a new folder. forget removes the
+copy in DIR.
+
+ack tells the source that the case is read, reply answers it; without -message
+your editor opens. note, status and assign are for your desk only. hold stops the
+vault from deleting the case when its time is over; -lift lets it. close says that
+the desk has done what it could. rewrap seals the case again for another desk, or
+for a new colleague of your own; recuse takes your desk out of it. delete needs the
+signatures of two reviewers. All of them need everything fetched first. Nothing is
+sealed to a key that you have not accepted: compare fingerprints, then -accept-keys.
 
 Nothing that a report contains is ever run or unpacked. Whoever opens an
 exported file on a normal computer can infect it: see the reviewer's guide.
 
-Exit status: 0 success, 1 failure or alarm, 2 usage.
+Exit status: 0 success, 1 failure or alarm, 2 usage, 3 the public log is wrong.
 
 Example:
   resguardo keygen -dir ~/reviewer -name ana
   resguardo fetch -dir ~/reviewer -server http://….onion
-  resguardo list -dir ~/reviewer
   resguardo open -dir ~/reviewer 1
+  resguardo ack -dir ~/reviewer 1
 `
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
@@ -62,11 +85,12 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 // program is one run: where it reads and writes, and in which language.
 type program struct {
 	*say.Printer
-	in io.Reader
+	in  io.Reader
+	now func() time.Time
 }
 
 func newProgram(in io.Reader, out, errs io.Writer) *program {
-	return &program{say.New("resguardo", say.Language(os.Getenv), catalogue(), out, errs), in}
+	return &program{say.New("resguardo", say.Language(os.Getenv), catalogue(), out, errs), in, time.Now}
 }
 
 // A command parses its arguments and works until ctx ends.
@@ -80,6 +104,17 @@ func commands() map[string]command {
 		"open":   (*program).open,
 		"export": (*program).export,
 		"forget": (*program).forget,
+
+		"ack":    (*program).ack,
+		"reply":  (*program).reply,
+		"note":   (*program).note,
+		"status": (*program).status,
+		"assign": (*program).assign,
+		"hold":   (*program).hold,
+		"close":  (*program).closeCase,
+		"delete": (*program).delete,
+		"recuse": (*program).recuse,
+		"rewrap": (*program).rewrap,
 	}
 }
 
@@ -116,6 +151,8 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	case errors.As(err, &misuse):
 		p.Fail(misuse.error)
 		return exitUsage
+	case errors.Is(err, errInconsistent):
+		return exitLog
 	case errors.Is(err, errAlarmed):
 		return exitFail
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
@@ -147,7 +184,8 @@ func misuse(what, hint say.Text) error { return &usageError{say.Fail(what, hint)
 // flags is the command line of one command.
 type flags struct {
 	*flag.FlagSet
-	dir string
+	dir            string
+	passphraseFile string // empty: ask
 }
 
 func newFlags(name string) *flags {
@@ -157,6 +195,8 @@ func newFlags(name string) *flags {
 	f.StringVar(&f.dir, "dir", "", "")
 	return f
 }
+
+func (f *flags) passphraseFlag() { f.StringVar(&f.passphraseFile, "passphrase-file", "", "") }
 
 // parse reads the flags and checks that exactly n arguments follow.
 func (f *flags) parse(args []string, n int) error {

@@ -2,18 +2,22 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 
 	"resguardo/cmd/internal/say"
 	"resguardo/cmd/resguardo/internal/folder"
+	"resguardo/cmd/resguardo/internal/publiclog"
 	"resguardo/cmd/resguardo/internal/screen"
 	"resguardo/crypto/card"
 	"resguardo/crypto/seal"
+	"resguardo/vault/translog"
 )
 
 // opener is a folder with the identity that opens its reports.
@@ -33,15 +37,15 @@ func (p *program) newOpener(dir, passphraseFile string) (*opener, error) {
 		return nil, err
 	}
 	o := &opener{program: p, folder: f}
-	if err := o.load(passphraseFile); err != nil {
+	if err := o.load(p.passphrase(passphraseFile)); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return o, nil
 }
 
-func (o *opener) load(passphraseFile string) (err error) {
-	if o.identity, err = o.folder.Identity(o.passphrase(passphraseFile)); err != nil {
+func (o *opener) load(ask folder.Passphrase) (err error) {
+	if o.identity, err = o.folder.Identity(ask); err != nil {
 		return err
 	}
 	server, err := o.folder.Server()
@@ -77,37 +81,52 @@ func (p *program) open(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	var lines []string
-	for _, r := range records {
-		part, err := o.show(r)
-		if err != nil {
-			return err
-		}
-		lines = append(lines, part...)
-	}
-	if err := o.print(lines); err != nil {
+	t, err := o.newThread(records)
+	if err != nil {
 		return err
 	}
-	for _, r := range records {
-		if r.Opened = true; o.folder.Put(r) != nil {
-			o.Warn(say.T("%s cannot be marked as opened", o.folder.Path(r.File())), say.Text{})
+	lines, failed := t.show()
+	if len(lines) > 0 {
+		if err := o.print(lines); err != nil {
+			return err
 		}
 	}
-	return o.tellAlarms()
+	for _, i := range t.items {
+		if i.manifest == nil {
+			continue
+		}
+		if i.Record.Opened = true; o.folder.Put(i.Record) != nil {
+			o.Warn(say.T("%s cannot be marked as opened", o.folder.Path(i.File())), say.Text{})
+		}
+	}
+	for _, err := range failed {
+		o.Fail(err)
+	}
+	if err := o.tellAlarms(); err != nil || len(failed) == 0 {
+		return err
+	}
+	return errAlarmed
 }
 
-// here returns the records of a case whose items are complete in the folder.
+// here returns the records of a case, if at least one of its items is complete in
+// the folder.
 func (o *opener) here(arg string) ([]folder.Record, error) {
-	records, err := o.folder.Case(arg)
+	records, err := o.caseRecords(o.folder, arg)
 	if err != nil {
 		return nil, err
 	}
-	all := len(records)
-	records = slices.DeleteFunc(records, func(r folder.Record) bool { return !o.folder.Here(r) })
-	if len(records) == 0 {
+	missing, here := 0, 0
+	for _, r := range records {
+		if o.folder.Here(r) {
+			here++
+		} else if !r.Gone {
+			missing++
+		}
+	}
+	if here == 0 {
 		return nil, say.Fail(say.T("no item of case %s is here", arg), say.T("resguardo fetch brings it; after resguardo forget, run resguardo forget -undo first"))
 	}
-	if missing := all - len(records); missing > 0 {
+	if missing > 0 {
 		o.Warn(say.T("items of this case that are not here: %s", missing), say.T("resguardo fetch brings the rest"))
 	}
 	return records, nil
@@ -143,7 +162,42 @@ func (o *opener) tellAlarms() error {
 // unseal opens an item and compares it with everything that is known about it
 // from elsewhere. The caller must close the file.
 func (o *opener) unseal(r folder.Record) (*seal.Report, *os.File, error) {
+	report, f, err := o.openItem(r)
+	if err != nil {
+		return nil, nil, err
+	}
 	path := o.folder.Path(r.File())
+	m := report.Manifest
+	if m.Kind != r.Kind || !sameDay(m, r.Day) {
+		o.alarm("%s: the vault lists kind and day as %s %s, inside stands %s %s", path, r.Kind, r.Day, m.Kind, m.Day)
+	}
+	if opening, err := translog.ParseOpening([]byte(r.Opening)); err == nil && hex.EncodeToString(opening.Thread[:]) != m.Thread {
+		o.alarm("%s is of another thread than its event in the log", path)
+	}
+	switch publiclog.State(r.Log) {
+	case publiclog.Missing:
+		o.alarm("%s is NOT in the public log, although it should be by now", path)
+	case publiclog.Replaced:
+		o.alarm("%s is not what the public log says was stored", path)
+	}
+	o.checkReaders(path, f, m)
+	return report, f, nil
+}
+
+// sameDay compares the day in a manifest with that of the vault. The clock of a
+// reviewer's computer, who wrote the manifest of a desk's item, may be some hours
+// off.
+func sameDay(m seal.Manifest, day string) bool {
+	if m.Day == day || !card.DeskKind(m.Kind) {
+		return m.Day == day
+	}
+	ours, err1 := time.Parse(time.DateOnly, m.Day)
+	theirs, err2 := time.Parse(time.DateOnly, day)
+	return err1 == nil && err2 == nil && ours.Sub(theirs).Abs() <= 24*time.Hour
+}
+
+// openItem opens an item. The caller must close the file.
+func (o *opener) openItem(r folder.Record) (*seal.Report, *os.File, error) {
 	f, err := o.folder.Item(r)
 	if err != nil {
 		return nil, nil, err
@@ -156,13 +210,8 @@ func (o *opener) unseal(r folder.Record) (*seal.Report, *os.File, error) {
 	report, err := seal.Open(f, info.Size(), seal.Expect{Origin: o.origin, Case: r.Case}, o.identity)
 	if err != nil {
 		f.Close()
-		return nil, nil, notOpened(path, err)
+		return nil, nil, notOpened(o.folder.Path(r.File()), err)
 	}
-	m := report.Manifest
-	if m.Kind != r.Kind || m.Day != r.Day {
-		o.alarm("%s: the vault lists kind and day as %s %s, inside stands %s %s", path, r.Kind, r.Day, m.Kind, m.Day)
-	}
-	o.checkReaders(path, f, m)
 	return report, f, nil
 }
 
@@ -170,8 +219,9 @@ func (o *opener) unseal(r folder.Record) (*seal.Report, *os.File, error) {
 // the only one who notices it.
 func notOpened(path string, err error) error {
 	if none := (*age.NoIdentityMatchError)(nil); errors.As(err, &none) {
-		return say.Fail(say.T("%s is not sealed to your key", path),
-			say.T("if your card was in force on its day, the file is damaged or another key was put in the place of yours: ask the other reviewers whether they can open it, and tell them"))
+		return &say.Error{What: say.T("%s is not sealed to your key", path),
+			Hint: say.T("if your card was in force on its day, the file is damaged or another key was put in the place of yours: ask the other reviewers whether they can open it, and tell them"),
+			Err:  err}
 	}
 	return say.Fail(say.T("%s does not open: %s", path, err),
 		say.T("it is not what your vault sealed, or it is damaged; fetch it again: resguardo forget, then forget -undo, then fetch"))

@@ -307,18 +307,19 @@ func TestTorIsKeptBetweenPasses(t *testing.T) {
 	}
 	network := shared.Network(t)
 	ana, beto := victim(t), victim(t)
-	me, err := cardOf(ana)
+	me, file, err := cardOf(ana)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := cardOf(beto)
+	other, otherFile, err := cardOf(beto)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{dir: filepath.Join(t.TempDir(), "vault"), members: map[string]review.Member{other.Fingerprint(): {Card: other}}}
+	h := &house{dir: filepath.Join(t.TempDir(), "vault")}
 	if err := h.start("norte-0a1b2c3d"); err != nil {
 		t.Fatal(err)
 	}
+	h.members[other.Fingerprint()] = review.Member{Card: other, File: string(otherFile)}
 	t.Cleanup(h.close)
 	if err := h.publish(network, filepath.Join(t.TempDir(), "door")); err != nil {
 		t.Fatal(err)
@@ -327,7 +328,12 @@ func TestTorIsKeptBetweenPasses(t *testing.T) {
 	if err := r.once(t.Context()); !errors.Is(err, torclient.ErrNoKey) {
 		t.Fatalf("before the card is added: %v", err)
 	}
-	if err := h.change(func() { h.members[me.Fingerprint()] = review.Member{Card: me, Desks: []string{"norte"}} }); err != nil {
+	if err := h.noted(h.ledger.member(me, file, "norte")); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.change(func() {
+		h.members[me.Fingerprint()] = review.Member{Card: me, File: string(file), Desks: []string{"norte"}}
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.once(t.Context()); err != nil {
@@ -354,12 +360,13 @@ func newTestFetcher(t *testing.T, dir string, args ...string) *fetcher {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { open.Close() })
-	r, err := newProgram(nil, io.Discard, io.Discard).newFetcher(open, f)
+	p := newProgram(nil, io.Discard, io.Discard)
+	l, err := p.newLink(open, f.linkFlags, p.passphrase(""))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(r.close)
-	return r
+	t.Cleanup(l.close)
+	return &fetcher{link: l}
 }
 
 const nobody = "aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dyp3kead.onion"

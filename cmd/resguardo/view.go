@@ -19,7 +19,9 @@ import (
 
 	"resguardo/cmd/internal/say"
 	"resguardo/cmd/resguardo/internal/folder"
+	"resguardo/cmd/resguardo/internal/publiclog"
 	"resguardo/cmd/resguardo/internal/screen"
+	"resguardo/crypto/card"
 	"resguardo/crypto/seal"
 )
 
@@ -34,37 +36,96 @@ type view struct {
 	lines  []string
 }
 
-// show returns the lines of one item, most important first.
-func (o *opener) show(r folder.Record) ([]string, error) {
-	before := len(o.alarms)
-	report, f, err := o.unseal(r)
+// show returns the lines of every item that opens, and why the others do not.
+func (t *thread) show() (lines []string, failed []error) {
+	for _, i := range t.items {
+		switch {
+		case i.err != nil && t.before(i):
+			lines = append(lines, t.Text(say.T("Item %s: %s of %s, from before you had the case; what was sealed again for you comes below", i.Number, i.Kind, i.Day)), "")
+		case i.err != nil:
+			failed = append(failed, i.err)
+		case i.manifest != nil:
+			part, err := t.showItem(i)
+			if err != nil {
+				failed = append(failed, err)
+			}
+			lines = append(lines, part...)
+		}
+	}
+	return lines, failed
+}
+
+// showItem returns the lines of one item, most important first.
+func (t *thread) showItem(i *item) ([]string, error) {
+	report, f, err := t.openItem(i.Record)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	v := &view{opener: o, report: report}
-	v.head(r, o.alarms[before:])
-	for _, file := range report.Manifest.Files {
-		switch file.Entry {
-		case "message.txt":
-			v.say("Message:")
-			v.text(file.Entry)
-		case "answers.json":
-			v.answers(file.Entry)
-		}
+	v := &view{opener: t.opener, report: report}
+	v.head(i)
+	if report.Original != nil {
+		o := report.Original.Manifest
+		v.say("Sealed again: item of kind %s, %s, for desk %s", o.Kind, o.Day, strings.Join(report.Manifest.Desks, ", "))
+	}
+	if i.Kind == "note" {
+		v.note()
+	} else {
+		v.texts()
 	}
 	v.files()
 	return append(v.lines, ""), nil
 }
 
+// texts shows what was written.
+func (v *view) texts() {
+	for _, file := range v.report.Manifest.Files {
+		switch {
+		case file.Entry == "message.txt" && file.Size > 0:
+			v.say("Message:")
+			v.text(file.Entry)
+		case file.Entry == "answers.json":
+			v.answers(file.Entry)
+		}
+	}
+}
+
+// note shows a note of the desk to itself.
+func (v *view) note() {
+	b, err := v.read("message.txt")
+	if err != nil {
+		v.damaged("message.txt", err)
+		return
+	}
+	switch kind, value := decodeNote(b); kind {
+	case statusNote:
+		v.say("Status: %s", quoted(value))
+	case assignNote:
+		v.say("Assigned to: %s", quoted(value))
+	case holdNote:
+		v.say("Hold: %s", quoted(value))
+	default:
+		v.say("Note, not for the source:")
+		v.lines = append(v.lines, screen.Quote([]byte(value))...)
+	}
+	v.lines = append(v.lines, "")
+}
+
 func (v *view) say(key string, args ...any) { v.lines = append(v.lines, v.Text(say.T(key, args...))) }
 
 // head is what a reader must know before reading.
-func (v *view) head(r folder.Record, alarms []say.Text) {
+func (v *view) head(i *item) {
 	m := v.report.Manifest
-	v.say("Case %s (%s in list), item %s: %s", r.Case, r.Place, r.Number, r.Kind)
-	for _, a := range alarms {
+	v.say("Case %s (%s in list), item %s: %s", i.Case, i.Place, i.Number, i.Kind)
+	for _, a := range i.alarms {
 		v.say("ALARM: %s", a)
+	}
+	v.say("Log: %s", logState(i.Record))
+	if card.DeskKind(m.Kind) {
+		v.letter(i)
+		v.say("Day: %s", m.Day)
+		v.lines = append(v.lines, "")
+		return
 	}
 	v.say("Share: %s", share(m.Share))
 	v.say("Day: %s", m.Day)
@@ -74,6 +135,33 @@ func (v *view) head(r folder.Record, alarms []say.Text) {
 	}
 	v.say("Keys that open it: %s", len(m.Recipients))
 	v.lines = append(v.lines, "")
+}
+
+// letter says who wrote an item of the desk, and whether that is proven.
+func (v *view) letter(i *item) {
+	switch {
+	case i.letter == nil:
+		v.say("Written by: NOT verified: %s", i.why)
+	case i.author == v.me():
+		v.say("Written by: you (verified)")
+	default:
+		v.say("Written by: %s (verified)", i.author)
+	}
+}
+
+// logState is what the last fetch found in the public log.
+func logState(r folder.Record) say.Text {
+	switch publiclog.State(r.Log) {
+	case publiclog.Verified:
+		return say.T("verified, leaf %s", r.Leaf)
+	case publiclog.Waiting:
+		return say.T("not there yet")
+	case publiclog.Missing:
+		return say.T("NOT there")
+	case publiclog.Replaced:
+		return say.T("it says something ELSE")
+	}
+	return say.T("not compared yet")
 }
 
 // share is what the source allows.

@@ -28,6 +28,7 @@ import (
 //	POST /v1/change  statedir.Change    -> answer with Outcome, Requests, From
 //	POST /v1/sign    signing            -> answer with Requests that still wait
 //	POST /v1/check                      -> answer with Problems
+//	POST /v1/backup  backupRequest      -> tar, see internal/backup
 //	GET  /v1/log                        -> logState
 //	GET  /log/…                         -> a file of the published log (C2SP tlog-tiles)
 //
@@ -95,6 +96,7 @@ func controlHandler(l *live, v *vault.Vault, now func() status) http.Handler {
 		}
 		reply(w, http.StatusOK, state)
 	})
+	mux.HandleFunc("POST /v1/backup", func(w http.ResponseWriter, r *http.Request) { serveBackup(w, r, l.dir, v) })
 	mux.HandleFunc("GET "+logtiles.Prefix, func(w http.ResponseWriter, r *http.Request) {
 		file, err := logtiles.Read(v, r.URL)
 		if err != nil {

@@ -12,6 +12,7 @@ func catalogue() say.Catalogue { return say.Catalogue{Texts: spanish(), Errors: 
 // the texts that the code uses.
 func spanish() map[string]string {
 	all := spanishOfLog()
+	maps.Copy(all, spanishOfBackup())
 	maps.Copy(all, map[string]string{
 		"%s is damaged: %s": "%s está dañado: %s",
 		"what is undamaged is served; run: resguardod check -dir %s": "lo que no está dañado se sirve; ejecuta: resguardod check -dir %s",
@@ -314,6 +315,8 @@ func spanish() map[string]string {
 func spanishErrors() map[string]string {
 	return map[string]string{
 		"address already in use":          "el puerto está ocupado",
+		"unexpected EOF":                  "se cortó antes del final",
+		"file too large":                  "el archivo es demasiado grande",
 		"cannot assign requested address": "esta máquina no tiene esa dirección",
 		"permission denied":               "permiso denegado",
 		"operation not permitted":         "operación no permitida",

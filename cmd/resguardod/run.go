@@ -80,6 +80,8 @@ func dispatch(p *say.Printer, args []string) error {
 		"check":           cmdCheck,
 		"sign":            cmdSign,
 		"log export":      cmdLogExport,
+		"backup":          cmdBackup,
+		"restore":         cmdRestore,
 		"recover":         cmdRecover,
 		"probe":           cmdProbe, // hidden: serve and check run it as a child
 	}

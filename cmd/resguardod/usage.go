@@ -23,6 +23,8 @@ Usage:
     resguardod check     -dir DIR [-accept-gap] [-accept-copy]
     resguardod log       export -dir DIR -to DIR
     resguardod recover   -dir DIR -mirror DIR|URL [-socks HOST:PORT]
+    resguardod backup    -dir DIR -to DIR -recipients FILE [-keep N] [-keep-keys N]
+    resguardod restore   -dir DIR -from DIR -identity FILE [-number N] [-passphrase-file FILE]
     resguardod -version
 
 init makes a vault in DIR and, in DIR.keys, the key that must leave this machine.
@@ -38,6 +40,10 @@ check proves the directory. Run it every day. -accept-gap lets the public log go
 after more than 30 days, -accept-copy when nobody can say whether this copy is the newest.
 log export writes the public log as files for any web host; run it every day, because
 recover takes from there what an old copy of the vault lacks of the log.
+backup adds a copy, encrypted with age to the recipients in FILE, also while serve runs.
+It keeps 30 backups and the keys of the newest 7: what the vault deletes is unreadable in
+the backups once the keys from before are gone, so never copy the folder keys to where it
+cannot be deleted. restore makes DIR from the newest one; then run recover.
 
 Flags come before arguments. Data goes to standard output, everything else to
 standard error. Messages are in Spanish or English, as LANG says.
@@ -73,6 +79,8 @@ Uso:
     resguardod check     -dir DIR [-accept-gap] [-accept-copy]
     resguardod log       export -dir DIR -to DIR
     resguardod recover   -dir DIR -mirror DIR|URL [-socks HOST:PUERTO]
+    resguardod backup    -dir DIR -to DIR -recipients ARCHIVO [-keep N] [-keep-keys N]
+    resguardod restore   -dir DIR -from DIR -identity ARCHIVO [-number N] [-passphrase-file ARCHIVO]
     resguardod -version
 
 init crea una bóveda en DIR y, en DIR.keys, la llave que debe salir de esta máquina.
@@ -90,6 +98,11 @@ público después de más de 30 días, y -accept-copy cuando nadie puede decir s
 es la más nueva.
 log export escribe el registro público en archivos para cualquier servidor web; córrelo
 todos los días: de ahí toma recover lo que le falta del registro a una copia vieja.
+backup agrega una copia, cifrada con age para los destinatarios de ARCHIVO, también
+mientras corre serve. Guarda 30 respaldos y las llaves de los 7 más nuevos: lo que la
+bóveda borra queda ilegible en los respaldos cuando ya no están las llaves de antes, así
+que nunca copies la carpeta keys a donde no se pueda borrar. restore hace DIR con el más
+nuevo; después corre recover.
 
 Las opciones van antes de los argumentos. Los datos van a la salida estándar y todo lo
 demás a la salida de errores. Los mensajes salen en español o inglés, según LANG.

@@ -1,6 +1,7 @@
 package review
 
 import (
+	"encoding/hex"
 	"errors"
 	"slices"
 
@@ -62,7 +63,18 @@ func (r *Review) describeCase(kase vault.Case, m Member) card.Case {
 		LastDay:       kase.Day,
 		EndsDay:       kase.Ends(r.config.Retention),
 		PendingDelete: string(r.pending(kase)),
+		Gone:          gone(kase),
 	}
+}
+
+// gone lists the items that were deleted alone, by number.
+func gone(kase vault.Case) []card.Gone {
+	list := []card.Gone{} // [], not null
+	for _, g := range kase.Gone {
+		list = append(list, card.Gone{Number: g.Number, Kind: string(g.Kind), SHA256: hex.EncodeToString(g.SHA256[:])})
+	}
+	slices.SortFunc(list, func(a, b card.Gone) int { return a.Number - b.Number })
+	return list
 }
 
 // pending is the deletion of the case that waits for another signature; nil if

@@ -23,10 +23,14 @@ import (
 const (
 	maxAnswer  = 64 << 10        // bytes of an answer that is no list
 	maxList    = 32 << 20        // bytes of a list
+	maxCase    = 16 << 20        // bytes of one case, with the deletion that waits
 	maxHeader  = 32 << 10        // bytes of the headers of an answer
 	dialWait   = 3 * time.Minute // for a connection; tor itself gives up after 2
 	headerWait = 2 * time.Minute // for the headers of an answer
 	stallWait  = 2 * time.Minute // for the next bytes of a body
+	atOnce     = 4               // connections: the log is many small files
+
+	continueWait = time.Minute // for the leave to send a body
 )
 
 var (
@@ -34,13 +38,19 @@ var (
 	ErrSignedOut = errors.New("not signed in")
 	// ErrUnreachable is a failure of the network: trying again may help.
 	ErrUnreachable = errors.New("no answer")
+	// ErrNotFound is the answer about what the vault does not have, or hides.
+	ErrNotFound = errors.New("not found")
+	// ErrFetchFirst: the case has moved on since it was fetched.
+	ErrFetchFirst = errors.New("fetch first")
+	// ErrTagUsed: an event of the case has this tag already.
+	ErrTagUsed = errors.New("tag used")
 )
 
 // Dial connects to an address, HOST:PORT. An error that is a *say.Error is told
 // as it is.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-// Client is a connection to one vault. It is for one goroutine.
+// Client is a connection to one vault. It is for one goroutine, but for LogFile.
 type Client struct {
 	url     string // http://HOST[:PORT], lower case
 	address string // HOST[:PORT]: what a login names
@@ -63,8 +73,10 @@ func New(s Server, tor Dial) *Client {
 			Transport: &http.Transport{ // no Proxy: the environment has no say
 				DialContext:            only(s.address, dial),
 				DisableCompression:     true,
-				MaxIdleConns:           1,
+				MaxConnsPerHost:        atOnce,
+				MaxIdleConnsPerHost:    atOnce,
 				ResponseHeaderTimeout:  headerWait,
+				ExpectContinueTimeout:  continueWait,
 				MaxResponseHeaderBytes: maxHeader,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -116,9 +128,17 @@ func (c *Client) call(ctx context.Context, method, path string, body any, max in
 		return nil, c.unreachable(err)
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusConflict {
+		return nil, c.conflict(resp, cancel)
+	}
 	if err := c.status(resp, http.StatusOK); err != nil {
 		return nil, err
 	}
+	return c.body(resp, cancel, max)
+}
+
+// body reads an answer of at most max bytes. cancel ends its request.
+func (c *Client) body(resp *http.Response, cancel context.CancelFunc, max int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(newWatched(resp.Body, cancel), max+1))
 	if err != nil {
 		return nil, c.unreachable(err)
@@ -157,7 +177,11 @@ func (c *Client) status(resp *http.Response, want int) error {
 	case code >= 300 && code < 400:
 		return c.hostile(say.T("a redirect"))
 	default:
-		return say.Fail(say.T("the vault at %s answers with status %s", c.url, code), say.T("try again later; if it stays, tell the operator"))
+		e := say.Fail(say.T("the vault at %s answers with status %s", c.url, code), say.T("try again later; if it stays, tell the operator"))
+		if code == http.StatusNotFound {
+			e.Err = ErrNotFound
+		}
+		return e
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -231,13 +232,21 @@ func FuzzItems(f *testing.F) {
 
 func FuzzAnswers(f *testing.F) {
 	f.Add([]byte(`{"origin":"norte-0a1b2c3d","nonce":"AAECAwQFBgcICQoLDA0ODw"}`))
+	f.Add([]byte(`{"cases":[{"case":"aaaaaaaaaaaaaaaa","desks":["norte"],"next":1,"last_day":"2026-11-21","ends_day":"2027-11-21","gone":[]}]}`))
 	f.Add([]byte(`{"session":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if c, ok := parseChallenge(b); ok && (!card.ValidOrigin(c.Origin) || !card.ValidNonce(c.Nonce)) {
 			t.Errorf("challenge %+v", c)
 		}
-		if s, ok := parseSession(b); ok && (len(s) != 43 || strings.ContainsAny(s, " \r\n")) {
-			t.Errorf("session %q", s)
+		if s, ok := parseSession(b); ok && (len(s.Session) != 43 || strings.ContainsAny(s.Session, " \r\n") || slices.ContainsFunc(s.Desks, func(d string) bool { return !card.ValidDesk(d) })) {
+			t.Errorf("session %+v", s)
+		}
+		if cases, what := parseCases(b); what.IsZero() {
+			for _, c := range cases {
+				if err := c.Check(); err != nil {
+					t.Errorf("case %+v: %v", c, err)
+				}
+			}
 		}
 	})
 }

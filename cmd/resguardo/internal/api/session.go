@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -14,20 +15,20 @@ import (
 
 // Login opens a session for the card. pinned is the origin of the vault, empty
 // when it was never met before; Login returns the origin that the session is
-// with. The program signs its own text only: the pinned origin, the address that
+// with, and the desks that the vault says the card is of. The program signs its own text only: the pinned origin, the address that
 // it dialled, and a nonce from each side.
-func (c *Client) Login(ctx context.Context, pinned string, me card.Card, signer note.Signer) (origin string, err error) {
+func (c *Client) Login(ctx context.Context, pinned string, me card.Card, signer note.Signer) (origin string, desks []string, err error) {
 	c.session = ""
 	b, err := c.call(ctx, http.MethodPost, card.ChallengePath, struct{}{}, maxAnswer)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	challenge, ok := parseChallenge(b)
 	if !ok {
-		return "", c.hostile(say.T("a malformed challenge"))
+		return "", nil, c.hostile(say.T("a malformed challenge"))
 	}
 	if pinned != "" && challenge.Origin != pinned {
-		return "", say.Fail(say.T("the vault at %s calls itself %s, but yours is %s", c.url, challenge.Origin, pinned),
+		return "", nil, say.Fail(say.T("the vault at %s calls itself %s, but yours is %s", c.url, challenge.Origin, pinned),
 			say.T("nothing was signed; ask the operator by another way before you go on"))
 	}
 	statement, err := card.Login{
@@ -37,19 +38,19 @@ func (c *Client) Login(ctx context.Context, pinned string, me card.Card, signer 
 		ServerNonce: challenge.Nonce,
 	}.Sign(signer)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	b, err = c.call(ctx, http.MethodPost, card.LoginPath,
 		card.LoginRequest{Fingerprint: me.Fingerprint(), Statement: string(statement)}, maxAnswer)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	session, ok := parseSession(b)
 	if !ok {
-		return "", c.hostile(say.T("a malformed session"))
+		return "", nil, c.hostile(say.T("a malformed session"))
 	}
-	c.session = session
-	return challenge.Origin, nil
+	c.session = session.Session
+	return challenge.Origin, session.Desks, nil
 }
 
 // Items returns the list of the card's items. Every item has passed its Check,
@@ -74,17 +75,17 @@ func parseChallenge(b []byte) (card.Challenge, bool) {
 	return v, true
 }
 
-// parseSession returns the token of a session, which is safe in a header.
-func parseSession(b []byte) (string, bool) {
+// parseSession checks that the token is safe in a header, and the desks anywhere.
+func parseSession(b []byte) (card.Session, bool) {
 	var v card.Session
 	if err := json.Unmarshal(b, &v); err != nil {
-		return "", false
+		return card.Session{}, false
 	}
 	token, err := base64.RawURLEncoding.Strict().DecodeString(v.Session)
 	if err != nil || base64.RawURLEncoding.EncodeToString(token) != v.Session || len(token) != 32 {
-		return "", false
+		return card.Session{}, false
 	}
-	return v.Session, true
+	return v, !slices.ContainsFunc(v.Desks, func(desk string) bool { return !card.ValidDesk(desk) })
 }
 
 // parseItems returns the items of a list, or what is wrong with it.

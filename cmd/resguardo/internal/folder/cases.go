@@ -25,6 +25,10 @@ type Record struct {
 	Opened    bool `json:"opened"`    // open has shown it
 	Forgotten bool `json:"forgotten"` // forget has removed it; fetch leaves it alone
 	Gone      bool `json:"gone"`      // the vault does not list it any more
+
+	Since int64  `json:"since"` // when it should have been in the vault at the latest, Unix seconds; 0 = not known
+	Log   string `json:"log"`   // what the public log says about it: a publiclog.State
+	Leaf  int64  `json:"leaf"`  // its leaf in the log, if Log is verified
 }
 
 // name is the path of the item in the folder, less its extension. The item must
@@ -36,27 +40,34 @@ func name(i card.Item) string {
 // File is the path of the item's age file in the folder, with slashes.
 func (r Record) File() string { return name(r.Item) + ".age" }
 
-// Records returns the record of every item, by place, then number.
-func (f *Folder) Records() ([]Record, error) {
+// caseFile is the name of a case's file beside its items.
+const caseFile = "case.json"
+
+// Records returns the record of every item, by place, then number. A record that
+// cannot be read is left out, and named in damaged.
+func (f *Folder) Records() (all []Record, damaged []*say.Error, err error) {
 	files, err := fs.Glob(f.root.FS(), casesDir+"/*/*.json")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []Record
 	for _, file := range files {
-		b, err := f.read(file, 64<<10)
-		if err != nil {
-			return nil, err
+		if path.Base(file) == caseFile {
+			continue
 		}
 		var r Record
-		if err := strictJSON(b, &r); err != nil || r.Check() != nil || r.Place < 1 || name(r.Item)+".json" != file {
-			return nil, say.Fail(say.T("%s is damaged", f.Path(file)),
-				say.T("delete it; the next fetch asks the vault again"))
+		b, err := f.read(file, 64<<10)
+		if err == nil {
+			err = strictJSON(b, &r)
+		}
+		if err != nil || r.Check() != nil || r.Place < 1 || name(r.Item)+".json" != file {
+			damaged = append(damaged, say.Fail(say.T("%s is damaged; this item is left out", f.Path(file)),
+				say.T("the next fetch asks the vault about it again")))
+			continue
 		}
 		all = append(all, r)
 	}
 	slices.SortFunc(all, Compare)
-	return all, nil
+	return all, damaged, nil
 }
 
 // Compare orders records by place, then case, then number.
@@ -104,7 +115,7 @@ func (f *Folder) Forget(r Record) error {
 	if err := f.Put(r); err != nil {
 		return err
 	}
-	for _, ext := range []string{".age", ".part"} {
+	for _, ext := range []string{".age", ".part", ".draft"} {
 		if err := f.root.Remove(name(r.Item) + ext); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -112,13 +123,9 @@ func (f *Folder) Forget(r Record) error {
 	return nil
 }
 
-// Case returns the records of the case that arg names: a case id, or the number
-// of the case in list.
-func (f *Folder) Case(arg string) ([]Record, error) {
-	all, err := f.Records()
-	if err != nil {
-		return nil, err
-	}
+// Find returns those of the records that belong to the case that arg names: a
+// case id, or the number of the case in list.
+func Find(all []Record, arg string) ([]Record, error) {
 	place, notNumber := strconv.Atoi(arg)
 	var found []Record
 	for _, r := range all {
@@ -130,4 +137,44 @@ func (f *Folder) Case(arg string) ([]Record, error) {
 		return nil, say.Fail(say.T("there is no case %s here", arg), say.T("resguardo list shows the cases; resguardo fetch brings new ones"))
 	}
 	return found, nil
+}
+
+// Draft begins an item of ours on its way to the vault: an empty file for the
+// sealed item, for writing and reading.
+func (f *Folder) Draft(i card.Item) (*os.File, error) {
+	if err := f.mkdirs(path.Join(casesDir, i.Case)); err != nil {
+		return nil, err
+	}
+	return f.root.OpenFile(name(i)+".draft", os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
+}
+
+// DropDraft removes what Draft made.
+func (f *Folder) DropDraft(i card.Item) error { return f.root.Remove(name(i) + ".draft") }
+
+// FinishDraft makes a draft that the vault has taken the item's age file.
+func (f *Folder) FinishDraft(i card.Item) error { return f.rename(name(i)+".draft", name(i)+".age") }
+
+// PutCase stores what the vault says about a case.
+func (f *Folder) PutCase(c card.Case) error {
+	if err := f.mkdirs(path.Join(casesDir, c.Case)); err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	return f.write(path.Join(casesDir, c.Case, caseFile), append(b, '\n'))
+}
+
+// Case returns what PutCase stored; ok is false if there is nothing, or nothing
+// that can be read.
+func (f *Folder) Case(id string) (c card.Case, ok bool) {
+	if !card.ValidCase(id) {
+		return card.Case{}, false
+	}
+	b, err := f.read(path.Join(casesDir, id, caseFile), 2*card.MaxDelete)
+	if err != nil || strictJSON(b, &c) != nil || c.Check() != nil || c.Case != id {
+		return card.Case{}, false
+	}
+	return c, true
 }

@@ -8,6 +8,13 @@
 //	cases/CASE/NNN-KIND.age        an item as the vault holds it
 //	cases/CASE/NNN-KIND.json       what the list said about it, and what was done with it
 //	cases/CASE/NNN-KIND.part       the beginning of an item whose download was cut
+//	cases/CASE/NNN-KIND.draft      an item of ours, sealed, on its way to the vault
+//	cases/CASE/case.json           what the vault says about the case
+//	desks.json                     the keys of the desks: seen, and accepted by the person
+//	cards/FINGERPRINT.txt          every card that the log named in a desk, also of those who left
+//	policy                         whose signatures the log needs (C2SP tlog-policy), if one was given
+//	epochs/EPOCH.age               openings of an epoch, sealed to auditors
+//	log/                           the newest checkpoint that was right, and tiles that were read
 //	onion-auth/                    onion client key, for a tor that is not ours; written by fetch -socks
 //	tor/                           what our own tor keeps
 //
@@ -25,6 +32,8 @@ import (
 	"path"
 	"path/filepath"
 	"syscall"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"resguardo/cmd/internal/say"
 	"resguardo/crypto/card"
@@ -68,7 +77,7 @@ func (f *Folder) Lock() (unlock func(), err error) {
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		file.Close()
-		return nil, say.Fail(say.T("another resguardo fetch works in %s", f.path), say.T("wait until it ends, or end it"))
+		return nil, say.Fail(say.T("another resguardo works in %s", f.path), say.T("wait until it ends, or end it"))
 	}
 	return func() { file.Close() }, nil
 }
@@ -122,6 +131,7 @@ func (f *Folder) read(name string, max int64) ([]byte, error) {
 type Server struct {
 	URL    string `json:"url"`
 	Origin string `json:"origin"`
+	Log    string `json:"log,omitempty"` // verifier key of the log; empty: not seen yet
 }
 
 const serverFile = "server.json"
@@ -136,11 +146,16 @@ func (f *Folder) Server() (Server, error) {
 		return Server{}, err
 	}
 	var s Server
-	if err := strictJSON(b, &s); err != nil || s.URL == "" || !card.ValidOrigin(s.Origin) {
+	if err := strictJSON(b, &s); err != nil || s.URL == "" || !card.ValidOrigin(s.Origin) || s.Log != "" && !isKey(s.Log) {
 		return Server{}, say.Fail(say.T("%s is damaged", f.Path(serverFile)),
 			say.T("delete it and give -server URL again; compare the origin with what the operator told you"))
 	}
 	return s, nil
+}
+
+func isKey(s string) bool {
+	_, err := note.NewVerifier(s)
+	return err == nil
 }
 
 // SetServer remembers the vault.

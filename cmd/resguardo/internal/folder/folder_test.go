@@ -31,6 +31,7 @@ func item(inCase string, number int) card.Item {
 	return card.Item{
 		ID: strings.Repeat("0", 31) + string(rune('0'+number)), Case: inCase, Kind: "report", Number: number,
 		Day: "2026-11-21", Desks: []string{"norte"}, Size: 5, SHA256: strings.Repeat("0", 64),
+		Tag: strings.Repeat("0", 64), Event: card.EncodeEvent([32]byte{}), Opening: "resguardo/opening/v1\n",
 	}
 }
 
@@ -125,14 +126,14 @@ func TestServer(t *testing.T) {
 	if s, err := f.Server(); s != (Server{}) || err != nil {
 		t.Errorf("%+v, %v", s, err)
 	}
-	want := Server{"http://127.0.0.1:1", "norte-0a1b2c3d"}
+	want := Server{URL: "http://127.0.0.1:1", Origin: "norte-0a1b2c3d"}
 	if err := f.SetServer(want); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := f.Server(); s != want || err != nil {
 		t.Errorf("%+v, %v", s, err)
 	}
-	for _, damaged := range []string{"", "{}", `{"url":"x","origin":"a b"}`, `{"url":"x","origin":"y","more":1}`, `{"url":"x","origin":"y"}{}`} {
+	for _, damaged := range []string{"", "{}", `{"url":"x","origin":"a b"}`, `{"url":"x","origin":"y","more":1}`, `{"url":"x","origin":"y"}{}`, `{"url":"x","origin":"y","log":"z"}`} {
 		if err := os.WriteFile(f.Path(serverFile), []byte(damaged), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -155,17 +156,17 @@ func TestRecords(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	records, err := f.Records()
+	records, _, err := f.Records()
 	if err != nil || len(records) != 3 || records[0].Case != first || records[1].Number != 1 || records[2].Case != second {
 		t.Fatalf("%+v, %v", records, err)
 	}
 	for arg, want := range map[string]int{"1": 2, "2": 1, first: 2, second: 1} {
-		if got, err := f.Case(arg); len(got) != want || err != nil {
+		if got, err := Find(records, arg); len(got) != want || err != nil {
 			t.Errorf("case %s: %d items, %v", arg, len(got), err)
 		}
 	}
 	for _, arg := range []string{"0", "3", "", "-1", "../cases", "zzzz"} {
-		if got, err := f.Case(arg); err == nil {
+		if got, err := Find(records, arg); err == nil {
 			t.Errorf("case %q: %+v", arg, got)
 		}
 	}
@@ -181,8 +182,10 @@ func TestRecords(t *testing.T) {
 		if err := os.WriteFile(file, []byte(damaged), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.Records(); err == nil || !strings.Contains(err.Error(), "000-report.json is damaged") {
-			t.Errorf("%q: %v", damaged, err)
+		// One record that is damaged is named; the others can be read.
+		rest, bad, err := f.Records()
+		if err != nil || len(rest) != 2 || len(bad) != 1 || !strings.Contains(bad[0].Error(), "000-report.json is damaged") {
+			t.Errorf("%q: %d records, %v, %v", damaged, len(rest), bad, err)
 		}
 	}
 }

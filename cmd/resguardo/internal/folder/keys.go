@@ -300,3 +300,6 @@ func cutLine(lines []string, n int, prefix string) (string, bool) {
 	}
 	return strings.CutPrefix(lines[n], prefix)
 }
+
+// Locked reports whether the identity is encrypted with a passphrase.
+func (f *Folder) Locked() bool { return !f.exists("identity.txt") }

@@ -95,16 +95,24 @@ func choose(all []Desk, desks, exclude []string) (readers, *refusal) {
 	return r, nil
 }
 
+// excludes tells whether the source excluded anybody.
+func (r readers) excludes() bool {
+	e := r.excluded
+	return len(e.Desks) > 0 || len(e.Organisations) > 0 || e.Government
+}
+
 // holders finds the readers of a follow-up: the desks that have the case. Whom the
-// source excluded stands sealed in the report, so every desk that does not have
-// the case counts as excluded: a key that such a desk holds too is left out. What
-// is passed over here is a reader too few, never one too many.
-func holders(all []Desk, has []string) (readers, *refusal) {
+// source excluded stands sealed in the report; if it excluded somebody, every desk
+// that does not have the case counts as excluded: a key that such a desk holds too is
+// left out. What is passed over then is a reader too few, never one too many.
+func holders(all []Desk, has []string, excludes bool) (readers, *refusal) {
 	var desks, others []string
 	for _, d := range all {
 		switch {
 		case !slices.Contains(has, d.ID):
-			others = append(others, excludeDesk+d.ID)
+			if excludes {
+				others = append(others, excludeDesk+d.ID)
+			}
 		case len(d.Recipients) > 0:
 			desks = append(desks, d.ID)
 		}

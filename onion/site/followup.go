@@ -76,7 +76,7 @@ func (x *adding) accept() error {
 		return errStore // a damaged vault: nobody could tell what this one follows
 	}
 	governance := x.site.config.Governance()
-	readers, ref := holders(x.site.desks(), kase.Desks)
+	readers, ref := holders(x.site.desks(), kase.Desks, kase.Excludes)
 	if ref != nil {
 		return ref
 	}

@@ -38,13 +38,20 @@ type reviewer struct {
 
 func newMail(t *testing.T, change ...func(*Config)) *mail {
 	t.Helper()
+	return newMailOf(t, nil, change...)
+}
+
+// newMailOf is newMail for a report with more fields before its message.
+func newMailOf(t *testing.T, more []part, change ...func(*Config)) *mail {
+	t.Helper()
 	m := &mail{reviewers: map[string]reviewer{}}
 	m.world = newWorld(t, append([]func(*Config){func(c *Config) { c.Cards = func() []card.Card { return m.cards } }}, change...)...)
 	for _, key := range []string{"a", "d"} {
 		r := m.reviewer(key, card.Reviewer)
 		m.reviewers[key], m.cards = r, append(m.cards, r.card)
 	}
-	m.words = codenameIn(t, m.send("es", field("token", m.token("es")), field("desk", "norte"), field("message", "hola")))
+	fields := append([]part{field("token", m.token("es")), field("desk", "norte")}, more...)
+	m.words = codenameIn(t, m.send("es", append(fields, field("message", "hola"))...))
 	m.keys = m.derive(m.words)
 	identity, err := seal.IdentityFromSeed(m.keys.Age)
 	if err != nil {

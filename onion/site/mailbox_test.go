@@ -363,10 +363,25 @@ func TestFollowupIsRefused(t *testing.T) {
 	m.signedOut(m.add(field("session", value), field("session", "x"), field("message", "secreto")), "secreto")
 }
 
-// Nobody gets a key of a follow-up who might be excluded: whoever is in a desk
-// that does not have the case.
-func TestFollowupKeepsTheExcludedOut(t *testing.T) {
+// If the source excluded nobody, all who read for the desks of the case get a key
+// of a follow-up.
+func TestFollowupReachesTheDesk(t *testing.T) {
 	m := newMail(t)
+	value := sessionIn(t, m.signIn("es", m.words))
+	m.has(m.add(field("session", value), field("message", "más")), http.StatusOK, "mailbox.added")
+	r, err := m.open(m.kase().Items[1], "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Manifest.Recipients; len(got) != 2 {
+		t.Errorf("sealed to %q: norte has two readers", got)
+	}
+}
+
+// If it excluded somebody, nobody gets a key who might be excluded: whoever is in
+// a desk that does not have the case.
+func TestFollowupKeepsTheExcludedOut(t *testing.T) {
+	m := newMailOf(t, []part{field("exclude", "org:gob")})
 	add := func() *seal.Report {
 		t.Helper()
 		value := sessionIn(t, m.signIn("es", m.words))

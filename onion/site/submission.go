@@ -47,6 +47,7 @@ func submission(a accepted, keys codename.Keys, replyTo string) vault.Submission
 		Governance: a.governance,
 		Recipient:  replyTo,
 		Desks:      a.readers.ids(),
+		Excludes:   a.readers.excludes(),
 		Day:        a.day,
 		Recipients: len(a.readers.recipients),
 	}

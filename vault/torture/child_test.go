@@ -43,6 +43,10 @@ func child(args []string) int {
 		return initVault(dir)
 	case "write":
 		return write(dir, numbers(args[2:]))
+	case "live":
+		return live(dir, numbers(args[2:]))
+	case "drain":
+		return drain(dir)
 	case "verify":
 		return verify(dir, numbers(args[2:]))
 	}
@@ -157,15 +161,20 @@ func write(dir string, args []int64) int {
 	if err := w.begin(); err != nil {
 		return w.end(err)
 	}
-	var clients, closer sync.WaitGroup
+	w.with(args[0], func(_ int64, r *mrand.Rand) { w.send(r) })
+	return w.end(nil)
+}
+
+// with runs clients, each with its number and chance, while epochs are closed.
+func (w *writer) with(clients int64, run func(int64, *mrand.Rand)) {
+	var all, closer sync.WaitGroup
 	closer.Go(w.closeEpochs)
-	for c := range args[0] {
-		clients.Go(func() { w.send(mrand.New(mrand.NewPCG(w.seed, uint64(c)))) })
+	for c := range clients {
+		all.Go(func() { run(c, mrand.New(mrand.NewPCG(w.seed, uint64(c)))) })
 	}
-	clients.Wait()
+	all.Wait()
 	close(w.next)
 	closer.Wait()
-	return w.end(nil)
 }
 
 func (w *writer) end(err error) int {
@@ -245,44 +254,49 @@ func (w *writer) closeEpochs() {
 		if n++; n%7 != 0 {
 			continue
 		}
-		err := w.v.CloseEpoch(context.Background(), vault.Closing{Epoch: w.epoch(), Signer: signer,
-			Seal: func(records []byte) ([]byte, error) { return make([]byte, len(records)), nil }})
-		if err == nil {
-			err = w.publish()
+		if !w.ok(w.closeEpoch(signer)) {
+			return
 		}
+	}
+}
+
+func (w *writer) closeEpoch(signer note.Signer) error {
+	err := w.v.CloseEpoch(context.Background(), vault.Closing{Epoch: w.epoch(), Signer: signer,
+		Seal: func(records []byte) ([]byte, error) { return make([]byte, len(records)), nil }})
+	if err != nil {
+		return err
+	}
+	return w.publish()
+}
+
+// send commits reports, one after the other.
+func (w *writer) send(r *mrand.Rand) {
+	for w.left.Add(-1) >= 0 {
+		err := w.store(report(r, w.small), func(d *vault.Draft) error { return d.Commit(context.Background(), submission()) })
 		if !w.ok(err) {
 			return
 		}
 	}
 }
 
-// send commits reports, one after the other. A line "try" stands before each
-// attempt, "ack" follows when it is acknowledged.
-func (w *writer) send(r *mrand.Rand) {
-	for w.left.Add(-1) >= 0 {
-		d, err := w.v.Create(context.Background())
-		if !w.ok(err) {
-			return
-		}
-		if err != nil {
-			continue
-		}
-		text := report(r, w.small)
-		sum := base64.StdEncoding.EncodeToString(hash(text))
-		fmt.Printf("try %s %s\n", d.ID(), sum)
-		_, err = d.Write(text)
-		if err == nil {
-			err = d.Commit(context.Background(), submission())
-		}
-		if err == nil {
-			fmt.Printf("ack %s %s\n", d.ID(), sum)
-			w.next <- struct{}{}
-		}
-		d.Discard()
-		if !w.ok(err) {
-			return
-		}
+// store makes an item of a text. A line "try" stands before the attempt, "ack"
+// follows when it is acknowledged.
+func (w *writer) store(text []byte, enter func(*vault.Draft) error) error {
+	d, err := w.v.Create(context.Background())
+	if err != nil {
+		return err
 	}
+	defer d.Discard()
+	sum := base64.StdEncoding.EncodeToString(hash(text))
+	fmt.Printf("try %s %s\n", d.ID(), sum)
+	if _, err = d.Write(text); err == nil {
+		err = enter(d)
+	}
+	if err == nil {
+		fmt.Printf("ack %s %s\n", d.ID(), sum)
+		w.next <- struct{}{}
+	}
+	return err
 }
 
 func hash(b []byte) []byte {
@@ -318,7 +332,7 @@ func submission() vault.Submission {
 }
 
 // verify opens the vault as the server does, prints what is there, and what is
-// wrong. Standard input has the checkpoints that somebody has seen. args: blob size.
+// wrong. Standard input has what to ask: see answer. args: blob size.
 func verify(dir string, args []int64) int {
 	if err := vault.Probe(dir); err != nil {
 		complain(err)
@@ -346,7 +360,10 @@ func verify(dir string, args []int64) int {
 	if c, err := checkpoint(v.Published()); err == nil {
 		fmt.Printf("published %d %s\n", c.N, c.Hash)
 	}
-	compare(v)
+	printCases(v)
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		answer(v, strings.Fields(lines.Text()))
+	}
 	if err := v.Close(); err != nil {
 		complain(err)
 		return exitWrong
@@ -367,21 +384,16 @@ func read(v *vault.Vault, id vault.ItemID) string {
 	return base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
-// compare proves that each checkpoint on standard input is one of this tree.
-func compare(v *vault.Vault) {
+// compare proves that a checkpoint that somebody has seen is one of this tree.
+func compare(v *vault.Vault, number, want string) {
 	var size int64
 	if c, err := checkpoint(v.Signed()); err == nil {
 		size = c.N
 	}
-	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		number, want, _ := strings.Cut(lines.Text(), " ")
-		n, err := strconv.ParseInt(number, 10, 64)
-		if err != nil || n > size {
-			fmt.Printf("wrong: somebody has seen %s leaves, the tree has %d\n", number, size)
-			continue
-		}
-		if root, err := tlog.TreeHash(n, v.Hashes()); err != nil || root.String() != want {
-			fmt.Printf("wrong: another history of %d leaves was seen: %v\n", n, err)
-		}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n > size {
+		fmt.Printf("wrong: somebody has seen %s leaves, the tree has %d\n", number, size)
+	} else if root, err := tlog.TreeHash(n, v.Hashes()); err != nil || root.String() != want {
+		fmt.Printf("wrong: another history of %d leaves was seen: %v\n", n, err)
 	}
 }

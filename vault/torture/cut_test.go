@@ -22,9 +22,9 @@ func (l life) again(seed uint64) life {
 	return life{l.disk.Copy(chance(seed)), l.promises.clone(), l.blobSize}
 }
 
-// lives are vaults whose log has begun: a new one, one that rolls its blob files after each
-// megabyte, and one whose file of key slots is nearly full.
-func lives(t *testing.T) []life {
+// beginnings are two vaults whose log has begun: a new one, and one that rolls its
+// blob files after each megabyte.
+func beginnings(t *testing.T) []life {
 	t.Helper()
 	m := boot(t, disk.New(chance(*seed)))
 	if r := m.run("", "init"); r.code != 0 {
@@ -40,16 +40,23 @@ func lives(t *testing.T) []life {
 	fresh.disk = m.disk.Copy(chance(*seed))
 	rolling := fresh.again(*seed)
 	rolling.blobSize = 1 << 20
-	full := fresh.again(*seed)
-	m = boot(t, full.disk)
-	r = m.run("", "write", 8, 251, 0, 1, *seed)
+	return []life{fresh, rolling}
+}
+
+// lives are beginnings and a vault whose file of key slots is nearly full.
+func lives(t *testing.T) []life {
+	t.Helper()
+	starts := beginnings(t)
+	full := starts[0].again(*seed)
+	m := boot(t, full.disk)
+	r := m.run("", "write", 8, 251, 0, 1, *seed)
 	if r.code != 0 {
 		t.Fatalf("fill the slots: exit code %d: %s", r.code, r.stderr)
 	}
 	full.promises.take(r.stdout)
 	m.halt()
 	full.disk = full.disk.Copy(chance(*seed))
-	return []life{fresh, rolling, full}
+	return append(starts, full)
 }
 
 // moment draws a number of steps from 1 to most, small ones as often as large ones.
@@ -91,7 +98,7 @@ func TestPowerCut(t *testing.T) {
 	var l life
 	var c tally
 	defer c.log(t)
-	for round := range share(22) {
+	for round := range share(18) {
 		s := roundSeed(t, round)
 		r := rand.New(rand.NewPCG(s, 1))
 		if round%5 == 0 {
@@ -119,7 +126,7 @@ func TestPowerCut(t *testing.T) {
 		}
 		m.halt()
 	}
-	if c.acked < share(22) || c.writes == 0 {
+	if c.acked < share(18) || c.writes == 0 {
 		t.Errorf("the test proves little: %+v", c)
 	}
 }
@@ -127,7 +134,7 @@ func TestPowerCut(t *testing.T) {
 // TestControl lets the disk ignore all syncs: what is acknowledged must get lost
 // soon, or TestPowerCut would prove nothing.
 func TestControl(t *testing.T) {
-	start := lives(t)[0]
+	start := beginnings(t)[0]
 	begun := time.Now()
 	for round := range 20 {
 		s := roundSeed(t, round)
@@ -155,12 +162,12 @@ func TestPowerCutAtFirstStart(t *testing.T) {
 	m.run("", "init")
 	m.run("", "write", 1, 2, 0, 0, 1)
 	steps := m.disk.Steps()
-	for round := range share(8) {
+	for round := range share(6) {
 		s := roundSeed(t, round)
 		r := rand.New(rand.NewPCG(s, 1))
 		m := boot(t, disk.New(chance(s)))
 		cut := 1 + r.IntN(steps)
-		if round < steps && share(8) >= steps {
+		if round < steps && share(6) >= steps {
 			cut = 1 + round // each one, when there are enough rounds
 		}
 		m.disk.CutAt(cut)

@@ -45,32 +45,40 @@ func describe(f disk.Fault) string {
 	return s
 }
 
-// TestStorageErrors lets the disk fail while reports are committed and epochs
-// closed. Whatever happens, nothing is acknowledged and missing: after the
-// program was started again, and after the power was cut then.
+// TestStorageErrors lets the disk fail while reports are committed and epochs closed.
 func TestStorageErrors(t *testing.T) {
-	starts := lives(t)
+	storageErrors(t, share(8), lives(t), drawFault, func(l life, m *machine, r *rand.Rand, s uint64) result {
+		out := m.run("", "write", 1+r.IntN(4), 60, l.blobSize, 0, s)
+		l.promises.take(out.stdout)
+		return out
+	})
+}
+
+// storageErrors lets the disk fail while a vault works. Whatever happens, nothing
+// is acknowledged and missing: after the program was started again, and after the
+// power was cut then.
+func storageErrors(t *testing.T, rounds int, starts []life, draw func(*rand.Rand) disk.Fault, work func(life, *machine, *rand.Rand, uint64) result) {
+	t.Helper()
 	var c tally
 	defer c.log(t)
-	stopped := 0
-	for round := range share(12) {
+	stopped, deleted := 0, 0
+	for round := range rounds {
 		s := roundSeed(t, round)
 		r := rand.New(rand.NewPCG(s, 1))
 		l := starts[round%len(starts)].again(s)
 		m := boot(t, l.disk)
-		f := drawFault(r)
+		f := draw(r)
 		l.disk.Inject(f)
-		out := m.run("", "write", 1+r.IntN(4), 60, l.blobSize, 0, s)
+		out := work(l, m, r, s)
 		if out.code != 0 && out.code != exitStopped && out.code != exitRefused || strings.Contains(out.stderr, "panic:") {
 			t.Fatalf("round %d: %s: exit code %d: %s", round, describe(f), out.code, out.stderr)
 		}
 		if out.code != 0 {
 			stopped++
 		}
-		l.promises.take(out.stdout)
 		l.disk.Repair()
 		for _, when := range []string{"started again", "started again after a cut"} {
-			if faults := l.promises.broken(m, l.blobSize); len(faults) > 0 {
+			if faults := l.proven(m); len(faults) > 0 {
 				t.Fatalf("round %d: %s, %s: %s", round, describe(f), when, strings.Join(faults, "\n"))
 			}
 			if m.disk.Steps() == 0 { // the second time
@@ -81,9 +89,10 @@ func TestStorageErrors(t *testing.T) {
 			m = boot(t, after)
 		}
 		c.acked += len(l.promises.acked)
+		deleted += len(l.promises.gone)
 		m.halt()
 	}
-	t.Logf("the vault stopped in %d rounds", stopped)
+	t.Logf("the vault stopped in %d rounds; %d deletions", stopped, deleted)
 	if stopped == 0 {
 		t.Error("no fault met the vault: the test proves nothing")
 	}
@@ -96,7 +105,7 @@ func TestStorageErrorsGoOn(t *testing.T) {
 	starts := lives(t)
 	var c tally
 	defer c.log(t)
-	for round := range share(4) {
+	for round := range share(3) {
 		s := roundSeed(t, round)
 		r := rand.New(rand.NewPCG(s, 1))
 		l := starts[round%len(starts)].again(s)

@@ -163,7 +163,7 @@ func TestServePowerCut(t *testing.T) {
 	var got *received
 	var c tally
 	defer c.log(t)
-	for round := range share(10) {
+	for round := range share(9) {
 		s := roundSeed(t, round)
 		r := rand.New(rand.NewPCG(s, 1))
 		if round%3 == 0 {

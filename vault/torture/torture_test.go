@@ -139,14 +139,15 @@ type promises struct {
 	tried, acked map[string]string // hash by item
 	seen         map[int64]string  // root by size
 	published    int64
+	deletions
 }
 
 func newPromises() *promises {
-	return &promises{tried: make(map[string]string), acked: make(map[string]string), seen: make(map[int64]string)}
+	return &promises{tried: make(map[string]string), acked: make(map[string]string), seen: make(map[int64]string), deletions: newDeletions()}
 }
 
 func (p *promises) clone() *promises {
-	return &promises{maps.Clone(p.tried), maps.Clone(p.acked), maps.Clone(p.seen), p.published}
+	return &promises{maps.Clone(p.tried), maps.Clone(p.acked), maps.Clone(p.seen), p.published, p.deletions.clone()}
 }
 
 // take notes what a child printed. A line without an end was never told.
@@ -167,45 +168,72 @@ func (p *promises) take(stdout string) {
 			if f[0] == "published" {
 				p.published = max(p.published, n)
 			}
+		default:
+			p.deletions.take(f)
 		}
 	}
 }
 
-// broken compares a vault with what was promised: nil if all of it is kept.
-func (p *promises) broken(m *machine, blobSize int) (faults []string) {
-	var seen strings.Builder
-	for _, n := range slices.Sorted(maps.Keys(p.seen)) {
-		fmt.Fprintln(&seen, n, p.seen[n])
+// found is what verify printed.
+type found struct {
+	items     map[string]string // hash by item
+	published int64
+	mailboxes map[string]string // case by mailbox
+	known     map[string]bool   // tombstones that are queued or logged
+	shown     map[string]bool   // items
+	left      map[string]bool   // hash and case of items deleted alone
+	faults    []string
+}
+
+func readFound(stdout string) found {
+	there := found{items: make(map[string]string), mailboxes: make(map[string]string), known: make(map[string]bool),
+		shown: make(map[string]bool), left: make(map[string]bool)}
+	for line := range strings.Lines(stdout) {
+		switch f := strings.Fields(line); f[0] {
+		case "item":
+			there.items[f[1]] = f[2]
+		case "published":
+			there.published, _ = strconv.ParseInt(f[1], 10, 64)
+		case "mailbox":
+			there.mailboxes[f[1]] = f[2]
+		case "known":
+			there.known[f[1]] = true
+		case "shown":
+			there.shown[f[1]] = true
+		case "left":
+			there.left[f[1]+" "+f[2]] = true
+		default:
+			there.faults = append(there.faults, strings.TrimSpace(line))
+		}
 	}
-	r := m.run(seen.String(), "verify", blobSize)
+	return there
+}
+
+// broken compares a vault with what was promised: nil if all of it is kept.
+func (p *promises) broken(m *machine, blobSize int) []string {
+	var asked strings.Builder
+	for _, n := range slices.Sorted(maps.Keys(p.seen)) {
+		fmt.Fprintln(&asked, "seen", n, p.seen[n])
+	}
+	p.ask(&asked)
+	r := m.run(asked.String(), "verify", blobSize)
 	if r.code != 0 {
 		return []string{fmt.Sprintf("exit code %d: %.2000s", r.code, r.stderr)}
 	}
-	there := make(map[string]string)
-	var published int64
-	for line := range strings.Lines(r.stdout) {
-		f := strings.Fields(line)
-		switch f[0] {
-		case "item":
-			there[f[1]] = f[2]
-		case "published":
-			published, _ = strconv.ParseInt(f[1], 10, 64)
-		default:
-			faults = append(faults, strings.TrimSpace(line))
-		}
-	}
+	there := readFound(r.stdout)
+	faults := append(there.faults, p.judge(p, there)...)
 	for id, sum := range p.acked {
-		if there[id] != sum {
-			faults = append(faults, fmt.Sprintf("acknowledged report %s is lost: %q", id, there[id]))
+		if there.items[id] != sum && !p.isGone(id) {
+			faults = append(faults, fmt.Sprintf("acknowledged item %s is lost: %q", id, there.items[id]))
 		}
 	}
-	for id, sum := range there {
+	for id, sum := range there.items {
 		if p.tried[id] != sum {
-			faults = append(faults, fmt.Sprintf("report %s is not one that was sent", id))
+			faults = append(faults, fmt.Sprintf("item %s is not one that was sent", id))
 		}
 	}
-	if published < p.published {
-		faults = append(faults, fmt.Sprintf("%d leaves were published, now %d", p.published, published))
+	if there.published < p.published {
+		faults = append(faults, fmt.Sprintf("%d leaves were published, now %d", p.published, there.published))
 	}
 	return faults
 }

@@ -3,6 +3,7 @@ package disk
 import (
 	"fmt"
 	"maps"
+	"slices"
 )
 
 // Loss is what becomes of volatile changes at a cut.
@@ -160,4 +161,22 @@ func (d *Disk) drop() {
 	}
 	visit(rootID, "")
 	d.inodes = live
+}
+
+// Durable calls f for each run of durable pages of each file, in order. f must
+// change nothing.
+func (d *Disk) Durable(f func(path string, off int64, b []byte)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, n := range d.inodes {
+		pages := slices.Sorted(maps.Keys(n.safe.pages))
+		for i := 0; i < len(pages); {
+			first := i
+			var run []byte
+			for ; i < len(pages) && pages[i]-pages[first] == int64(i-first); i++ {
+				run = append(run, n.safe.pages[pages[i]][:]...)
+			}
+			f(n.path, pages[first]*pageSize, run)
+		}
+	}
 }

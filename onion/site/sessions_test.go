@@ -386,6 +386,9 @@ func TestLeaveDuringAnAction(t *testing.T) {
 		n := copy(p, body[at:min(len(body), at+100_000)])
 		if at += n; !left && at > len(body)/2 {
 			left = true
+			for !m.site.sessions.isTaken(value) { // the kernel took these bytes, perhaps not yet the site
+				runtime.Gosched()
+			}
 			m.postForm("/es/exit", url.Values{"session": {value}})
 		}
 		return n, nil
@@ -401,6 +404,14 @@ func TestLeaveDuringAnAction(t *testing.T) {
 	if n := len(m.kase().Items); n != 2 {
 		t.Errorf("%d items: what had arrived whole is kept", n)
 	}
+}
+
+// isTaken tells whether a request holds the session with this value.
+func (x *sessions) isTaken(value string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := x.by[sha256.Sum256([]byte(value))]
+	return s != nil && s.taken != nil
 }
 
 type readerFunc func([]byte) (int, error)

@@ -32,11 +32,14 @@ func (s *Site) guard(c *gin.Context) {
 	h["Date"] = nil // net/http adds it otherwise; a clock offset can identify a machine
 
 	switch {
+	case c.Request.Method == http.MethodGet && c.Request.URL.Path == s.cssPath:
+		// The pages that turn somebody away look like the others. The style sheet says nothing.
 	case throughGateway(c.Request):
 		s.warnGateway(c)
 		c.Abort()
 	case !slices.Contains(s.config.Hosts, strings.ToLower(c.Request.Host)):
-		s.fail(c, http.StatusMisdirectedRequest)
+		// Every link of ours would lead to the same wrong name again, "leave now" too.
+		s.page(c, http.StatusMisdirectedRequest, "error", view{Lang: s.languageOf(c), Page: "http.421", Alone: true})
 		c.Abort()
 	case c.Request.Method == http.MethodPost && foreignOrigin(c.Request):
 		s.newBody(c).drain()

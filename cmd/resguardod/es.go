@@ -12,6 +12,10 @@ func catalogue() say.Catalogue { return say.Catalogue{Texts: spanish(), Errors: 
 // the texts that the code uses.
 func spanish() map[string]string {
 	all := spanishOfLog()
+	all["-lang cannot be %s"] = "-lang no puede ser %s"
+	all["use es or en"] = "usa es o en"
+	all["the vault has no address yet"] = "la bóveda todavía no tiene dirección"
+	all["start it once with tor: resguardod serve -dir %s; with the system's tor write the address into %s"] = "arráncala una vez con tor: resguardod serve -dir %s; con el tor del sistema escribe la dirección en %s"
 	maps.Copy(all, spanishOfBackup())
 	maps.Copy(all, map[string]string{
 		"%s is damaged: %s": "%s está dañado: %s",

@@ -81,6 +81,7 @@ func dispatch(p *say.Printer, args []string) error {
 		"sign":            cmdSign,
 		"log export":      cmdLogExport,
 		"backup":          cmdBackup,
+		"poster":          cmdPoster,
 		"restore":         cmdRestore,
 		"recover":         cmdRecover,
 		"probe":           cmdProbe, // hidden: serve and check run it as a child

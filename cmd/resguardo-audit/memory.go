@@ -8,8 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 
+	"resguardo/cmd/internal/disk"
 	"resguardo/cmd/internal/say"
 	"resguardo/vault/translog"
 )
@@ -61,7 +61,7 @@ func (m *memory) open(p *policy) error {
 	if err != nil {
 		return unusable(m.path, err)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := disk.Lock(lock); err != nil {
 		lock.Close()
 		return say.Fail(say.T("another resguardo-audit works in %s", m.path), say.T("wait until it ends, or end it"))
 	}
@@ -222,7 +222,7 @@ func (m *memory) sync() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(disk.SyncFolder(dir), dir.Close())
 }
 
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }

@@ -9,6 +9,7 @@ import (
 
 	"resguardo/cmd/internal/say"
 	"resguardo/cmd/resguardo/internal/folder"
+	"resguardo/cmd/resguardo/internal/screen"
 )
 
 // maxPassphrase is the most bytes of a passphrase file.
@@ -74,16 +75,17 @@ func (p *program) newPassphrase() (string, error) {
 
 // ask reads a line from the terminal without showing it.
 func (p *program) ask(question say.Text) (string, error) {
-	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	in, out, err := screen.Terminal()
 	if err != nil {
 		return "", say.Fail(say.T("a passphrase is needed, and there is no terminal to ask for it"),
 			say.T("give -passphrase-file FILE"))
 	}
-	defer tty.Close()
-	if _, err := io.WriteString(tty, p.Text(question)); err != nil {
+	defer in.Close()
+	defer out.Close()
+	if _, err := io.WriteString(out, p.Text(question)); err != nil {
 		return "", err
 	}
-	b, err := term.ReadPassword(int(tty.Fd()))
-	io.WriteString(tty, "\n")
+	b, err := term.ReadPassword(int(in.Fd()))
+	io.WriteString(out, "\n")
 	return string(b), err
 }

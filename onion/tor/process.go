@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -26,7 +25,7 @@ type Process struct {
 func (p Program) Start(dir string, log func(Line)) (*Process, error) {
 	cmd := exec.Command(p.Path, "--defaults-torrc", defaults(dir), "-f", torrc(dir),
 		"__OwningControllerProcess", strconv.Itoa(os.Getpid()))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = apart()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -70,7 +69,7 @@ func (t *Process) Pid() int { return t.cmd.Process.Pid }
 
 // Stop ends tor and waits until it is gone: SIGTERM first, SIGKILL after 5 s.
 func (t *Process) Stop() {
-	t.cmd.Process.Signal(syscall.SIGTERM) // fails only if tor has ended already
+	interrupt(t.cmd.Process) // fails only if tor has ended already
 	select {
 	case <-t.done:
 	case <-time.After(5 * time.Second):

@@ -31,10 +31,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"syscall"
 
 	"golang.org/x/mod/sumdb/note"
 
+	"resguardo/cmd/internal/disk"
 	"resguardo/cmd/internal/say"
 	"resguardo/crypto/card"
 )
@@ -75,7 +75,7 @@ func (f *Folder) Lock() (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := disk.Lock(file); err != nil {
 		file.Close()
 		return nil, say.Fail(say.T("another resguardo works in %s", f.path), say.T("wait until it ends, or end it"))
 	}
@@ -110,7 +110,7 @@ func (f *Folder) rename(from, to string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(disk.SyncFolder(dir), dir.Close())
 }
 
 // read returns a file of at most max bytes.

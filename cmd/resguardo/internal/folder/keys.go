@@ -15,6 +15,7 @@ import (
 	"filippo.io/age"
 	"golang.org/x/mod/sumdb/note"
 
+	"resguardo/cmd/internal/disk"
 	"resguardo/cmd/internal/say"
 	"resguardo/crypto/card"
 )
@@ -199,7 +200,7 @@ func (f *Folder) readPrivate(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if !disk.Private(info) {
 		return nil, say.Fail(say.T("others can read %s", f.Path(name)), say.T("run: chmod 600 %s", f.Path(name)))
 	}
 	return f.read(name, maxKeys)

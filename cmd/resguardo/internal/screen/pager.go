@@ -34,7 +34,7 @@ func Page(in, out *os.File, lines []string, help string) error {
 	}
 	defer term.Restore(int(in.Fd()), state)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGWINCH)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, resized)
 	defer signal.Stop(signals)
 	if _, err := io.WriteString(out, enter); err != nil {
 		return err
@@ -52,7 +52,7 @@ func Page(in, out *os.File, lines []string, help string) error {
 		}
 		select {
 		case s := <-signals:
-			if s != syscall.SIGWINCH {
+			if s != resized {
 				return nil
 			}
 		case k, ok := <-keys:

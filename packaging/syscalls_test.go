@@ -164,6 +164,7 @@ func TestServerStaysWithinFilter(t *testing.T) {
 	reviewer := filepath.Join(t.TempDir(), "reviewer")
 	output(t, filepath.Join(bin, "resguardo"), "keygen", "-dir", reviewer, "-name", "ana", "-no-passphrase")
 	output(t, program, "desk", "add", "-dir", dir, "-id", "norte", "-name-es", "Equipo norte", "-name-en", "North team", "-region", "N")
+	output(t, program, "reviewer", "add", "-dir", dir, "-desk", "norte", filepath.Join(reviewer, "card.txt"))
 
 	c := exec.Command(strace, "-f", "-c", "-U", "name", "-o", seen, program, "serve", "-dir", dir, "-tor", "off", "-preview", "127.0.0.1:0", "-json")
 	stdout, err := c.StdoutPipe()
@@ -180,7 +181,7 @@ func TestServerStaysWithinFilter(t *testing.T) {
 	if err := json.NewDecoder(stdout).Decode(&ready); err != nil {
 		t.Fatalf("%v\n%s", err, stderr.Bytes())
 	}
-	output(t, program, "reviewer", "add", "-dir", dir, "-desk", "norte", filepath.Join(reviewer, "card.txt"))
+	output(t, program, "desk", "add", "-dir", dir, "-id", "sur", "-name-es", "Equipo sur", "-name-en", "South team", "-region", "S")
 	send(t, ready.Preview)
 	stop(t, filepath.Join(dir, "control.sock"))
 	if err := c.Wait(); err != nil {

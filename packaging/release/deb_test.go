@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// need returns the path of a program that the test cannot do without.
+func need(t *testing.T, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal(err)
+	}
+	t.Skip(err)
+	return ""
+}
+
+// output runs a program and returns what it says on both outputs.
+func output(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(program, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// TestDebianPackages makes both packages twice, lets lintian read them, installs
+// them below a folder, runs the server from there, and removes them. Nothing of
+// the machine itself is touched.
+func TestDebianPackages(t *testing.T) {
+	dpkg := need(t, "dpkg")
+	root := newSystem(t)
+	tools := t.TempDir()
+	nfpm, err := (release{root: "../.."}).nfpm(tools)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := t.TempDir()
+	for _, d := range debians {
+		first, second := release{"../..", "1.2.3", to, day}, release{"../..", "1.2.3", t.TempDir(), day}
+		if err := errors.Join(first.debian(nfpm, d, host.arch), second.debian(nfpm, d, host.arch)); err != nil {
+			t.Fatal(err)
+		}
+		file := fmt.Sprintf("%s_1.2.3_%s.deb", d.name, host.arch)
+		one, err1 := os.ReadFile(filepath.Join(first.to, file))
+		two, err2 := os.ReadFile(filepath.Join(second.to, file))
+		if errors.Join(err1, err2) != nil || !bytes.Equal(one, two) {
+			t.Errorf("%s is not the same twice: %v", file, errors.Join(err1, err2))
+		}
+		lint(t, filepath.Join(to, file))
+	}
+	packages, err := filepath.Glob(filepath.Join(to, "*.deb"))
+	if err != nil || len(packages) != 2 {
+		t.Fatal(packages, err)
+	}
+	// tor and systemd are not in the folder: the scripts run those of the machine.
+	output(t, dpkg, append([]string{"--root=" + root, "--force-script-chrootless", "--force-depends", "--install"}, packages...)...)
+	checkInstalled(t, root)
+	serveInstalled(t, root)
+	output(t, dpkg, "--root="+root, "--force-script-chrootless", "--purge", "resguardod", "resguardo")
+	checkRemoved(t, root)
+}
+
+// lint lets Debian's own checker read a package, if it is there: the tests of a
+// machine that is not Debian go without.
+func lint(t *testing.T, file string) {
+	t.Helper()
+	lintian, err := exec.LookPath("lintian")
+	if err != nil {
+		t.Log(err)
+		return
+	}
+	out, err := exec.Command(lintian, "--allow-root", "--fail-on", "error,warning", file).Output()
+	if err != nil || len(out) > 0 {
+		t.Errorf("lintian %s: %v\n%s", file, err, out)
+	}
+}
+
+// newSystem returns a folder that dpkg takes for an empty system with tor's
+// account.
+func newSystem(t *testing.T) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("only root can install a package")
+		}
+		t.Skip("only root can install a package")
+	}
+	root := t.TempDir()
+	for _, dir := range strings.Fields("etc var/lib/dpkg/info var/lib/dpkg/updates var/lib/dpkg/triggers") {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, from := range map[string]string{"etc/passwd": "../testdata/passwd", "etc/group": "../testdata/group", "var/lib/dpkg/status": ""} {
+		var data []byte
+		if from != "" {
+			var err error
+			if data, err = os.ReadFile(from); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(root, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// checkInstalled looks at what the package's scripts made, and at the units:
+// they must start the program where the package has put it.
+func checkInstalled(t *testing.T, root string) {
+	t.Helper()
+	passwd, err := os.ReadFile(filepath.Join(root, "etc/passwd"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`(?m)^resguardo:.*:/usr/sbin/nologin$`).Match(passwd) {
+		t.Errorf("the account is missing:\n%s", passwd)
+	}
+	for path, mode := range map[string]fs.FileMode{"var/lib/resguardo": 0o700, "run/resguardo": 0o710} {
+		info, err := os.Stat(filepath.Join(root, path))
+		if err != nil || info.Mode().Perm() != mode {
+			t.Errorf("/%s: %v, %v", path, info, err)
+		}
+	}
+	for _, unit := range []string{"resguardod.service", "resguardod-managed.service"} {
+		text, err := os.ReadFile(filepath.Join(root, "usr/lib/systemd/system", unit))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(text, []byte("\nExecStart=/usr/bin/resguardod serve ")) || bytes.Contains(text, []byte("/usr/local")) {
+			t.Errorf("%s starts another program:\n%s", unit, text)
+		}
+	}
+	for _, name := range strings.Fields("usr/share/man/man1/resguardod.1.gz usr/share/man/es/man1/resguardo.1.gz usr/share/man/man1/resguardo-audit.1.gz usr/share/doc/resguardod/raid.es.md") {
+		if _, err := os.Stat(filepath.Join(root, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// serveInstalled makes a vault with the installed program, proves it, serves it
+// and asks for a page.
+func serveInstalled(t *testing.T, root string) {
+	t.Helper()
+	for _, program := range everything {
+		if out := output(t, filepath.Join(root, "usr/bin", program), "-version"); !strings.HasPrefix(out, program+" 1.2.3 ") {
+			t.Errorf("%s is version %q", program, out)
+		}
+	}
+	program, dir := filepath.Join(root, "usr/bin/resguardod"), filepath.Join(t.TempDir(), "vault")
+	output(t, program, "init", "-dir", dir, "-origin", "package.example")
+	c := exec.Command(program, "serve", "-dir", dir, "-tor", "off", "-preview", "127.0.0.1:0", "-json")
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Process.Kill() // fails if it has ended as it should
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	var ready struct{ Event, Preview string }
+	if err := errors.Join(err, json.Unmarshal(line, &ready)); err != nil || ready.Event != "ready" {
+		t.Fatalf("%q: %v\n%s", line, err, stderr.Bytes())
+	}
+	resp, err := http.Get(ready.Preview + "/en/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("the page answers %s", resp.Status)
+	}
+	output(t, program, "check", "-dir", dir)
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, stderr.Bytes())
+	}
+	output(t, program, "check", "-dir", dir)
+}
+
+// checkRemoved: the programs go; the folder of the vault stays, also after purge.
+func checkRemoved(t *testing.T, root string) {
+	t.Helper()
+	for _, program := range everything {
+		if _, err := os.Stat(filepath.Join(root, "usr/bin", program)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is still there: %v", program, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(root, "var/lib/resguardo")); err != nil {
+		t.Errorf("the package took the vault's folder away: %v", err)
+	}
+}

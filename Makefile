@@ -5,13 +5,15 @@ VERSION ?= devel
 TAGS    := nomsgpack
 PKGS    := ./...
 # What the tests use beside Go, as Debian packages: tor, a browser, stock unzip,
-# fault injection, network namespaces, a file system of our own, the units' checker.
-DEBS    := tor firefox-esr unzip strace iproute2 fuse3 procps curl systemd
+# fault injection, network namespaces, a file system of our own, the units' checker,
+# a second browser with its checkers, dictionaries, and the checkers of packages and man pages.
+DEBS    := tor firefox-esr unzip strace iproute2 fuse3 procps curl systemd \
+           chromium w3m hunspell hunspell-es hunspell-en-us nodejs npm lintian mandoc man-db
 
 export CGO_ENABLED ?= 0
 export GOFLAGS := -tags=$(TAGS) -buildvcs=false -mod=readonly
 
-.PHONY: build run demo-vault test demo deps lint race fuzz torture bench clean
+.PHONY: build run demo-vault test demo deps tools lint race fuzz torture bench screenshots release deb sbom clean
 
 build:
 	$(GO) build -trimpath -ldflags '-s -w -buildid= -X main.version=$(VERSION)' -o bin/ $$($(GO) list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' ./cmd/resguardo*)
@@ -51,9 +53,13 @@ deps:
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 
+# axe and html-validate, pinned by hash.
+tools: deps
+	onion/site/browser/tools/fetch
+
 # One private Tor network serves all tests of the run. Stock log tools and the file
 # system that loses what was not synced are modules of their own.
-test: deps
+test: deps tools
 	$(GO) run ./onion/tornet/run $(GO) test -timeout 20m $(PKGS)
 	$(GO) -C vault/interop test -timeout 10m ./...
 	$(GO) -C vault/torture test -timeout 10m ./...
@@ -89,5 +95,21 @@ fuzz:
 bench: deps
 	$(GO) run ./onion/tornet/run $(GO) test -run "^$$" -bench Figures -benchtime 1x -timeout 2h ./cmd -args -figures $(CURDIR)/docs/performance.md
 
+# Every page as a picture, in var/screenshots.
+screenshots: tools
+	$(GO) test -count=1 -timeout 15m -run TestPages/screenshots ./onion/site/browser -args -screenshots $(CURDIR)/var/screenshots
+
+# Archives, Debian packages and SHA256SUMS in var/release. VERSION=1.2.3 make release
+release:
+	rm -rf var/release
+	$(GO) run ./packaging/release -version $(VERSION) -to var/release all
+
+deb:
+	rm -rf var/deb
+	$(GO) run ./packaging/release -version $(VERSION) -to var/deb deb
+
+sbom: build
+	@set -e; for p in resguardod resguardo resguardo-audit; do $(GO) run ./packaging/release -version $(VERSION) sbom bin/$$p; done
+
 clean:
-	rm -rf bin
+	rm -rf bin var/release var/deb

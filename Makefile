@@ -8,7 +8,7 @@ PKGS    := ./...
 # fault injection, network namespaces, a file system of our own, the units' checker,
 # a second browser with its checkers, dictionaries, and the checkers of packages and man pages.
 DEBS    := tor firefox-esr unzip strace iproute2 fuse3 procps curl systemd \
-           chromium w3m hunspell hunspell-es hunspell-en-us nodejs npm lintian mandoc man-db
+           chromium w3m hunspell hunspell-es hunspell-en-us nodejs lintian mandoc man-db
 
 export CGO_ENABLED ?= 0
 export GOFLAGS := -tags=$(TAGS) -buildvcs=false -mod=readonly
@@ -53,8 +53,10 @@ deps:
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 
-# axe and html-validate, pinned by hash.
+# axe and html-validate, pinned by hash. Debian's nodejs has npm in a package of its
+# own, others bring it along.
 tools: deps
+	@command -v npm >/dev/null || $(MAKE) --no-print-directory deps DEBS=npm
 	onion/site/browser/tools/fetch
 
 # One private Tor network serves all tests of the run. Stock log tools and the file

@@ -173,7 +173,11 @@ func (v *Vault) compareHighWater() error {
 // writeHighWater makes the newest signed checkpoint durable outside the database.
 func (v *Vault) writeHighWater() error {
 	path := filepath.Join(v.dir, highWaterName)
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	// A cut rename can leave both names on one file: never write into what is there.
+	if err := os.Remove(path + ".new"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

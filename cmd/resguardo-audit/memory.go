@@ -200,7 +200,11 @@ func (m *memory) keep(c *checkpoint) error {
 // write puts data under name, all of it or nothing, and makes it durable.
 func (m *memory) write(name string, data []byte) error {
 	temp := name + ".new"
-	f, err := m.root.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	// A cut rename can leave both names on one file: never write into what is there.
+	if err := m.root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return unusable(filepath.Join(m.path, temp), err)
+	}
+	f, err := m.root.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
 	if err != nil {
 		return unusable(filepath.Join(m.path, temp), err)
 	}

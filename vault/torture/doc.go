@@ -5,7 +5,7 @@
 // It is a module of its own, so that what only these tests need is linked into
 // no program.
 //
-//	go test ./...                       60 rounds, about two minutes
+//	go test ./...                       60 rounds, less than a minute
 //	go test . -rounds 5000 -timeout 0   torture
 //	go test . -run PowerCut -seed 7     what chance did with this seed
 //

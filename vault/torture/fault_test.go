@@ -66,12 +66,16 @@ func storageErrors(t *testing.T, rounds int, starts []life, draw func(*rand.Rand
 		s := roundSeed(t, round)
 		r := rand.New(rand.NewPCG(s, 1))
 		l := starts[round%len(starts)].again(s)
+		acked := len(l.promises.acked)
 		m := boot(t, l.disk)
 		f := draw(r)
 		l.disk.Inject(f)
 		out := work(l, m, r, s)
 		if out.code != 0 && out.code != exitStopped && out.code != exitRefused || strings.Contains(out.stderr, "panic:") {
 			t.Fatalf("round %d: %s: exit code %d: %s", round, describe(f), out.code, out.stderr)
+		}
+		if out.code != 0 && f.Errno == syscall.EOPNOTSUPP {
+			t.Fatalf("round %d: %s: that is no error: %s", round, describe(f), out.stderr)
 		}
 		if out.code != 0 {
 			stopped++
@@ -88,7 +92,7 @@ func storageErrors(t *testing.T, rounds int, starts []life, draw func(*rand.Rand
 			c.add(report)
 			m = boot(t, after)
 		}
-		c.acked += len(l.promises.acked)
+		c.acked += len(l.promises.acked) - acked
 		deleted += len(l.promises.gone)
 		m.halt()
 	}
@@ -109,6 +113,7 @@ func TestStorageErrorsGoOn(t *testing.T) {
 		s := roundSeed(t, round)
 		r := rand.New(rand.NewPCG(s, 1))
 		l := starts[round%len(starts)].again(s)
+		acked := len(l.promises.acked)
 		m := boot(t, l.disk)
 		f := disk.Fault{Op: disk.Sync, Name: []string{"vault.db", "vault.db", "0*.db", "keys.slots"}[r.IntN(4)], Nth: 1 + r.IntN(4), Errno: syscall.EIO}
 		l.disk.Inject(f)
@@ -118,7 +123,7 @@ func TestStorageErrorsGoOn(t *testing.T) {
 		l.promises.take(m.run("", "write", 1+r.IntN(4), 60, l.blobSize, 0, s+1).stdout)
 		after, report := m.cut()
 		c.add(report)
-		c.acked += len(l.promises.acked)
+		c.acked += len(l.promises.acked) - acked
 		m = boot(t, after)
 		if faults := l.promises.broken(m, l.blobSize); len(faults) > 0 {
 			t.Fatalf("round %d: %s, then %v: %s", round, describe(f), report, strings.Join(faults, "\n"))

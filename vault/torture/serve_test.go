@@ -163,7 +163,7 @@ func TestServePowerCut(t *testing.T) {
 	var got *received
 	var c tally
 	defer c.log(t)
-	for round := range share(9) {
+	for round := range share(6) {
 		s := roundSeed(t, round)
 		r := rand.New(rand.NewPCG(s, 1))
 		if round%3 == 0 {
@@ -337,5 +337,5 @@ func TestInitPowerCut(t *testing.T) {
 		}
 		h.halt()
 	}
-	t.Logf("made again after %d of %d cuts", again, c.rounds)
+	t.Logf("made again after %d of %d cuts", again, c.cuts)
 }

@@ -90,7 +90,11 @@ func (f *Folder) exists(name string) bool {
 // write puts data under name, all of it or nothing, and makes it durable.
 func (f *Folder) write(name string, data []byte) error {
 	temp := name + ".new"
-	file, err := f.root.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	// A cut rename can leave both names on one file: never write into what is there.
+	if err := f.root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := f.root.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

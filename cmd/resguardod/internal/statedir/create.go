@@ -133,7 +133,7 @@ func (d Dir) fill(s Settings, origin string) error {
 		return err
 	}
 	for path, content := range files {
-		if err := writeSync(path, content, os.O_EXCL); err != nil {
+		if err := writeSync(path, content); err != nil {
 			return err
 		}
 	}

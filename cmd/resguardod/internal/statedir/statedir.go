@@ -209,7 +209,11 @@ func write(path string, content []byte) (err error) {
 	dir, name := filepath.Split(path)
 	// A name of its own would be left behind by every crash; this one is reused.
 	temporary := filepath.Join(dir, "."+name+".new")
-	if err := writeSync(temporary, content, os.O_TRUNC); err != nil {
+	// A cut rename can leave both names on one file: never write into what is there.
+	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := writeSync(temporary, content); err != nil {
 		return err
 	}
 	if err := os.Rename(temporary, path); err != nil {
@@ -218,10 +222,9 @@ func write(path string, content []byte) (err error) {
 	return syncDir(dir)
 }
 
-// writeSync writes a file of mode 0600 and waits until it is on the disk. flag
-// is os.O_EXCL or os.O_TRUNC.
-func writeSync(path string, content []byte, flag int) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|flag, 0o600)
+// writeSync writes a new file of mode 0600 and waits until it is on the disk.
+func writeSync(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -94,8 +94,9 @@ fuzz:
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
 
+# ONLY=log make bench measures one chapter anew.
 bench: deps
-	$(GO) run ./onion/tornet/run $(GO) test -run "^$$" -bench Figures -benchtime 1x -timeout 2h ./cmd -args -figures $(CURDIR)/docs/performance.md
+	$(GO) run ./onion/tornet/run $(GO) test -run "^$$" -bench Figures -benchtime 1x -timeout 2h ./cmd -args -figures $(CURDIR)/docs/performance.md $(if $(ONLY),-only $(ONLY))
 
 # Every page as a picture, in var/screenshots.
 screenshots: tools

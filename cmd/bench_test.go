@@ -38,23 +38,49 @@ import (
 	"resguardo/vault/translog"
 )
 
-var figures = flag.String("figures", "", "file that BenchmarkFigures writes")
+var (
+	figures = flag.String("figures", "", "file that BenchmarkFigures writes")
+	only    = flag.String("only", "", "the one chapter to measure anew: file, stages, uploads, texts, beside, log, mailbox or tor")
+)
 
 const (
 	gib   = int64(1 << 30)
 	turns = 5 // of each side of a comparison
 )
 
-// BenchmarkFigures runs every measurement once, whatever b.N is.
+// parts are the chapters of the figures.
+var parts = []struct {
+	name    string
+	measure func(testing.TB, io.Writer)
+}{
+	{"file", largeFile}, {"stages", stages}, {"uploads", manyUploads}, {"texts", textReports},
+	{"beside", besideUploads}, {"log", publicLog}, {"mailbox", mailbox}, {"tor", overTor},
+}
+
+// BenchmarkFigures runs every measurement once, whatever b.N is. With -only it
+// measures one chapter and leaves the others of the file as they are.
 func BenchmarkFigures(b *testing.B) {
 	if *figures == "" {
 		b.Skip("needs -figures FILE: make bench")
 	}
 	var doc bytes.Buffer
-	fmt.Fprintf(&doc, "# Performance\n\nWritten by `make bench` on %s. Compare ratios, not machines: figures of one table were measured in turns in one run.\n\n%s\n",
-		time.Now().UTC().Format("2 January 2006"), machine())
-	for _, part := range []func(testing.TB, io.Writer){largeFile, stages, manyUploads, textReports, besideUploads, publicLog, overTor} {
-		part(b, &doc)
+	fmt.Fprintf(&doc, "# Performance\n\nWritten by `make bench`. Compare ratios, not machines: figures of one table were measured in turns in one run.\n")
+	old, err := os.ReadFile(*figures)
+	if *only != "" && err != nil {
+		b.Fatal(err)
+	}
+	for _, part := range parts {
+		begin, end := "\n<!-- "+part.name+" -->\n", "\n<!-- end -->\n"
+		if *only != "" && *only != part.name {
+			if _, rest, found := strings.Cut(string(old), begin); found {
+				kept, _, _ := strings.Cut(rest, end)
+				doc.WriteString(begin + kept + end)
+			}
+			continue
+		}
+		doc.WriteString(begin)
+		part.measure(b, &doc)
+		fmt.Fprintf(&doc, "\nMeasured on %s. %s%s", time.Now().UTC().Format("2 January 2006"), machine(), end)
 		b.Logf("%s", doc.Bytes()[max(0, doc.Len()-2000):])
 	}
 	if err := os.WriteFile(*figures, doc.Bytes(), 0o644); err != nil {

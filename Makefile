@@ -70,6 +70,7 @@ test: deps tools
 ROUNDS ?= 3000
 torture: deps
 	$(GO) -C vault/torture test -timeout 0 -v . -args -rounds $(ROUNDS)
+	$(GO) test -count=1 -timeout 0 -v -run TestHitAndMiss ./onion/site -args -pairs 2000
 
 # The whole story over a private Tor network on this machine, in about a minute.
 demo: build

@@ -171,8 +171,9 @@ func spanishLog() map[string]string {
 
 		// The summary.
 		"log: %s": "registro: %s",
-		"size: %s leaves, %s of them events or fillers":    "tamaño: %s hojas, de ellas %s eventos o rellenos",
-		"epochs: %s to %s, of %s, %s leaves or more each":  "épocas: de %s a %s, de %s, con %s hojas o más cada una",
+		"size: %s leaves, %s of them events or fillers":                              "tamaño: %s hojas, de ellas %s eventos o rellenos",
+		"epochs: none has ended yet; the first is %s, of %s, %s leaves or more each": "épocas: todavía no termina ninguna; la primera es la %s, de %s, con %s hojas o más cada una",
+		"epochs: %s to %s, of %s, %s leaves or more each":                            "épocas: de %s a %s, de %s, con %s hojas o más cada una",
 		"last epoch ended: %s":                             "la última época terminó: %s",
 		"signed by: the log's key and %s":                  "firmado por: la llave del registro y %s",
 		"newest witness signature: %s (%s)":                "firma de testigo más nueva: %s (%s)",

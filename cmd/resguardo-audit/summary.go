@@ -162,8 +162,12 @@ func (p *program) summarise(o *options, a *audit, code int) {
 	p.Say(say.T("log: %s", s.Origin))
 	p.Say(say.T("size: %s leaves, %s of them events or fillers", s.Size, s.Events))
 	p.Say(say.T("root: %s", s.Root))
-	p.Say(say.T("epochs: %s to %s, of %s, %s leaves or more each", s.FirstEpoch, s.LastEpoch, a.monitor.Genesis().Epoch.String(), s.Slots))
-	p.Say(say.T("last epoch ended: %s", clock(s.Ended)))
+	if s.LastEpoch < s.FirstEpoch {
+		p.Say(say.T("epochs: none has ended yet; the first is %s, of %s, %s leaves or more each", s.FirstEpoch, a.monitor.Genesis().Epoch.String(), s.Slots))
+	} else {
+		p.Say(say.T("epochs: %s to %s, of %s, %s leaves or more each", s.FirstEpoch, s.LastEpoch, a.monitor.Genesis().Epoch.String(), s.Slots))
+		p.Say(say.T("last epoch ended: %s", clock(s.Ended)))
+	}
 	p.Say(say.T("signed by: the log's key and %s", a.signatures()))
 	if !s.CosignedAt.IsZero() {
 		p.Say(say.T("newest witness signature: %s (%s)", clock(s.CosignedAt), strings.Join(s.Cosigned, ", ")))

@@ -169,32 +169,8 @@ func (s said) desksThatMiss(f Files) (desks []translog.Desk) {
 
 // same tells whether two bodies say the same.
 func same(a, b translog.Body) bool {
-	text := func(b translog.Body) []byte { return translog.Governance{Kind: kindOf(b), Body: b}.Text() }
-	return kindOf(a) == kindOf(b) && bytes.Equal(text(a), text(b))
-}
-
-func kindOf(b translog.Body) translog.GovernanceKind {
-	switch b.(type) {
-	case *translog.Genesis:
-		return translog.GenesisNote
-	case translog.Desk:
-		return translog.DeskNote
-	case translog.Card:
-		return translog.CardNote
-	case translog.Policy:
-		return translog.PolicyNote
-	case translog.Retention:
-		return translog.RetentionNote
-	case translog.Assets:
-		return translog.AssetsNote
-	case translog.Gap:
-		return translog.GapNote
-	case translog.Restore:
-		return translog.RestoreNote
-	case translog.Incident:
-		return translog.IncidentNote
-	}
-	panic("governance: body of an unknown kind")
+	text := func(b translog.Body) []byte { return translog.Governance{Kind: translog.KindOf(b), Body: b}.Text() }
+	return translog.KindOf(a) == translog.KindOf(b) && bytes.Equal(text(a), text(b))
 }
 
 // id is what a request's file name says beside its kind.

@@ -35,7 +35,7 @@ func (l Log) Operations(r Report) []translog.Governance {
 	next := l.operations
 	var notes []translog.Governance
 	for _, b := range bodies {
-		g := translog.Governance{Seq: next.seq, Prev: next.prev, Epoch: r.Epoch, Kind: kindOf(b), Body: b}
+		g := translog.Governance{Seq: next.seq, Prev: next.prev, Epoch: r.Epoch, Kind: translog.KindOf(b), Body: b}
 		next = chain{g.Seq + 1, g.Digest()}
 		notes = append(notes, g)
 	}
@@ -55,7 +55,7 @@ func (l Log) has(b translog.Body) bool {
 // newest tells whether the newest note of that kind says the same.
 func (l Log) newest(b translog.Body) bool {
 	for i := len(l.Notes) - 1; i >= 0; i-- {
-		if n := l.Notes[i]; n.Kind == kindOf(b) {
+		if n := l.Notes[i]; n.Kind == translog.KindOf(b) {
 			return same(n.Body, b)
 		}
 	}

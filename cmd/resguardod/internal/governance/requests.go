@@ -48,7 +48,7 @@ func (l Log) Plan(f Files, have []statedir.Request, epoch int64) []Request {
 		}
 	}
 	for missing := said.missing(f); len(missing) > 0; missing = said.missing(f) {
-		g := translog.Governance{Seq: next.seq, Prev: next.prev, Epoch: written(), Kind: kindOf(missing[0]), Body: missing[0]}
+		g := translog.Governance{Seq: next.seq, Prev: next.prev, Epoch: written(), Kind: translog.KindOf(missing[0]), Body: missing[0]}
 		take(Request{Governance: g, Note: g.Text()})
 	}
 	return plan

@@ -79,8 +79,9 @@ func (r *Report) openOriginal() (*Report, error) {
 }
 
 // checkOriginal checks that m, the manifest of a rewrap, is about o and goes to
-// nobody whom the source's choices in o forbid. signed tells whether o's letter
-// is there.
+// nobody whom the source's choices forbid. A follow-up has none of its own: who
+// sealed it could not open the report, so those in m stand. signed tells whether
+// o's letter is there.
 func (m *Manifest) checkOriginal(o *Manifest, signed bool) error {
 	outside := func(desk string) bool { return !slices.Contains(o.Desks, desk) }
 	n, more := len(o.Files), 1
@@ -92,9 +93,9 @@ func (m *Manifest) checkOriginal(o *Manifest, signed bool) error {
 		return errors.New("the original's letter is missing, or one too many")
 	case m.Origin != o.Origin || m.Case != o.Case || m.Thread != o.Thread:
 		return errors.New("the original is of another case")
-	case m.Share != o.Share || !m.Excluded.equal(o.Excluded):
+	case o.Kind != kindFollowup && (m.Share != o.Share || !m.Excluded.equal(o.Excluded)):
 		return errors.New("the source's choices are not those of the original")
-	case o.Share == "nobody" && slices.ContainsFunc(m.Desks, outside):
+	case m.Share == "nobody" && slices.ContainsFunc(m.Desks, outside):
 		return errors.New("the source forbade to share it with another desk")
 	// This refuses a rewrap of a rewrap, too: no two entries are original.json.
 	case len(m.Files) != n+more || !slices.Equal(m.Files[:n], o.Files):

@@ -169,6 +169,43 @@ func TestRewrapObeysTheSource(t *testing.T) {
 	}
 }
 
+// TestRewrapOfAFollowupKeepsTheChoices: those of the report, which a follow-up
+// cannot have.
+func TestRewrapOfAFollowupKeepsTheChoices(t *testing.T) {
+	_, old := identity(t, 1)
+	_, desk := identity(t, 2)
+	var sealed bytes.Buffer
+	w, err := NewWriter(&sealed, old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := followup(t)
+	m.Share, m.Excluded = "ask", Excluded{}
+	if err := errors.Join(w.WriteMessage([]byte("más")), w.Close(m)); err != nil {
+		t.Fatal(err)
+	}
+	original := mustOpen(t, sealed.Bytes(), 1)
+	for _, share := range []string{"ask", "ngos", "nobody"} {
+		a := rewrapOf(t)
+		a.manifest.Share = share
+		again, err := a.rewrap(t, original, desk)
+		if share == "nobody" { // and the desk is not one that had the case
+			if err == nil {
+				t.Error("share nobody: sealed for another desk")
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("share %s: %v", share, err)
+			continue
+		}
+		got := mustOpen(t, again, 2).Manifest
+		if got.Share != share || !got.Excluded.equal(manifest(t).Excluded) {
+			t.Errorf("share %s: %+v", share, got)
+		}
+	}
+}
+
 // TestRewrapIsAllOrNothing: no entry beside the copied ones, none without them.
 func TestRewrapIsAllOrNothing(t *testing.T) {
 	id, r := identity(t, 1)

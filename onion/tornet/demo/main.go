@@ -1,8 +1,9 @@
 // Command demo tells Resguardo's whole story on one machine, without internet:
 // a private Tor network starts on loopback, a vault publishes its onion services,
 // a source sends a report with two files over Tor, a reviewer fetches it through
-// the onion that only its key opens, a stranger is refused, and tor is killed
-// and comes back.
+// the onion that only its key opens, and replies; the source comes back and reads
+// the reply, an auditor verifies the public log, a stranger is refused, and tor is
+// killed and comes back.
 //
 //	go run ./onion/tornet/demo -programs bin
 //
@@ -26,7 +27,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	programs := flags.String("programs", "bin", "folder of resguardod and resguardo")
+	programs := flags.String("programs", "bin", "folder of resguardod, resguardo and resguardo-audit")
 	if flags.Parse(args) != nil {
 		return 2
 	}

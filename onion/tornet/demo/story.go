@@ -23,7 +23,10 @@ import (
 	"resguardo/onion/tornet/source"
 )
 
-const message = "Vi a tres personas encerradas en una bodega. Un agente de migración recibió dinero."
+const (
+	message = "Vi a tres personas encerradas en una bodega. Un agente de migración recibió dinero."
+	answer  = "Lo leímos hoy. ¿En qué ciudad está la bodega?"
+)
 
 // story is what the steps hand on to each other.
 type story struct {
@@ -36,6 +39,7 @@ type story struct {
 
 	sourceURL, reviewersURL string
 	files                   map[string][]byte // what the source attaches, by name
+	codename                string
 }
 
 func (s *story) steps() []step {
@@ -48,6 +52,9 @@ func (s *story) steps() []step {
 		{"The disk holds nothing of it in clear", s.search},
 		{"The reviewer fetches through the onion that only its key opens", s.fetch},
 		{"The reviewer opens it on its own machine; files compared byte for byte", s.open},
+		{"The reviewer acknowledges it and replies", s.reply},
+		{"The source comes back with its words: the report is read, the reply checked", s.comeBack},
+		{"The public log has the report; an auditor verifies all of it, without a secret", s.verify},
 		{"A stranger with another key is refused by Tor itself", s.stranger},
 		{"Somebody kills the vault's tor", s.killTor},
 		{"The same address answers again, the vault was never restarted", s.again},
@@ -89,7 +96,7 @@ func (s *story) startNetwork(ctx context.Context) (_ string, err error) {
 
 func (s *story) makeVault(ctx context.Context) (string, error) {
 	for _, command := range [][]string{
-		{"resguardod", "init", "-dir", s.path("vault"), "-origin", "demo.example", "-demo"},
+		{"resguardod", "init", "-dir", s.path("vault"), "-origin", "demo.example", "-demo", "-epoch", "5s"},
 		{"resguardo", "keygen", "-dir", s.path("reviewer"), "-name", "ana", "-no-passphrase"},
 		{"resguardo", "keygen", "-dir", s.path("stranger"), "-name", "nobody", "-no-passphrase"},
 		{"resguardod", "desk", "add", "-dir", s.path("vault"), "-id", "sur", "-name-es", "Equipo sur", "-name-en", "South team", "-region", "S"},
@@ -152,6 +159,7 @@ func (s *story) send(ctx context.Context) (string, error) {
 	if a.Codename == "" {
 		return "", fmt.Errorf("the report was refused with status %d:\n%s", a.Status, a.Page)
 	}
+	s.codename = a.Codename
 	return "«" + a.Codename + "»", nil
 }
 
@@ -187,8 +195,13 @@ func (s *story) search(context.Context) (string, error) {
 }
 
 func (s *story) fetch(ctx context.Context) (string, error) {
-	_, err := s.run(ctx, "resguardo", "fetch", "-dir", s.path("reviewer"), "-server", s.reviewersURL, "-tor-include", s.net.Include())
+	_, err := s.asReviewer(ctx, "fetch")
 	return "", err
+}
+
+// asReviewer runs a command that talks to the vault.
+func (s *story) asReviewer(ctx context.Context, command string, args ...string) (string, error) {
+	return s.run(ctx, "resguardo", append([]string{command, "-dir", s.path("reviewer"), "-server", s.reviewersURL, "-tor-include", s.net.Include()}, args...)...)
 }
 
 func (s *story) open(ctx context.Context) (string, error) {
@@ -219,6 +232,58 @@ func (s *story) open(ctx context.Context) (string, error) {
 		err = fmt.Errorf("%d of %d files are the same", same, len(s.files))
 	}
 	return fmt.Sprintf("%d of %d are the same", same, len(s.files)), err
+}
+
+func (s *story) reply(ctx context.Context) (string, error) {
+	if err := os.WriteFile(s.path("reply"), []byte(answer), 0o600); err != nil {
+		return "", err
+	}
+	if _, err := s.asReviewer(ctx, "ack", "-accept-keys", "1"); err != nil {
+		return "", err
+	}
+	_, err := s.asReviewer(ctx, "reply", "-message", s.path("reply"), "1")
+	return "", err
+}
+
+// comeBack signs in through another circuit, as on another day.
+func (s *story) comeBack(ctx context.Context) (string, error) {
+	m, err := s.visitor("later").SignIn(ctx, s.codename)
+	if err != nil {
+		return "", err
+	}
+	if len(m.Sent) != 1 || !strings.Contains(m.Sent[0], "Leído el ") {
+		return "", fmt.Errorf("the report is not shown as read: %q", m.Sent)
+	}
+	if len(m.Replies) != 1 || m.Replies[0].State != "comprobada" || m.Replies[0].Text != answer {
+		return "", fmt.Errorf("the reply is not shown: %+v", m.Replies)
+	}
+	return "«" + answer + "»", m.Close(ctx)
+}
+
+// verify waits until the mailbox says that the report is in the log: an epoch has
+// 5 s here, and 6 hours usually.
+func (s *story) verify(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	m, err := s.visitor("log").SignIn(ctx, s.codename)
+	for err == nil && !strings.Contains(m.Page, "Ya está en el registro público.") {
+		select {
+		case <-ctx.Done():
+			err = fmt.Errorf("the report is not in the log: %w", ctx.Err())
+		case <-time.After(500 * time.Millisecond):
+			err = m.Show(ctx)
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	out, err := s.run(ctx, "resguardo-audit", "verify", "-url", s.sourceURL+"/log/", "-socks", s.tor.Addr(), "-policy", s.path("vault", "policy"))
+	for line := range strings.Lines(out) {
+		if strings.HasPrefix(line, "size: ") {
+			return strings.TrimSpace(line), err
+		}
+	}
+	return "", err
 }
 
 func (s *story) stranger(ctx context.Context) (string, error) {

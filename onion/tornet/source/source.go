@@ -1,7 +1,7 @@
-// Package source sends reports as a source's browser does, without JavaScript:
-// it asks for the form, reads the token out of it, and posts multipart parts in
-// the form's order. Tests, the demo and the benchmarks use it; it shares no
-// code with the pages that it talks to.
+// Package source sends reports, and comes back for the replies, as a source's
+// browser does, without JavaScript: it asks for the form, reads the token out of
+// it, and posts multipart parts in the form's order. Tests, the demo and the
+// benchmarks use it; it shares no code with the pages that it talks to.
 package source
 
 import (
@@ -31,6 +31,7 @@ type File struct {
 // Report is what a source types and attaches.
 type Report struct {
 	Message string
+	Exclude []string          // who must not read it, as the form says it: government, desk:ID, org:ID
 	Answers map[string]string // field name (a-ID) to text
 	Files   []File
 	Header  http.Header // sent with the report, beside what it needs
@@ -79,7 +80,7 @@ func (s Source) Send(ctx context.Context, r Report) (Answer, error) {
 func (s Source) SendWith(ctx context.Context, token string, r Report) (Answer, error) {
 	body, w := io.Pipe()
 	form := multipart.NewWriter(w)
-	go func() { w.CloseWithError(s.write(form, token, r)) }()
+	go func() { w.CloseWithError(write(form, s.fields(token, r), r.Files)) }()
 	req, err := http.NewRequestWithContext(ctx, "POST", s.URL+"/es/report", body)
 	if err != nil {
 		return Answer{}, err
@@ -91,18 +92,29 @@ func (s Source) SendWith(ctx context.Context, token string, r Report) (Answer, e
 	return s.do(req)
 }
 
-func (s Source) write(form *multipart.Writer, token string, r Report) error {
-	fields := [][2]string{{"token", token}, {"desk", s.Desk}, {"share", "ask"}, {"message", r.Message}}
+// fields are the fields of the form of a report, in its order.
+func (s Source) fields(token string, r Report) [][2]string {
+	fields := [][2]string{{"token", token}, {"desk", s.Desk}}
+	for _, who := range r.Exclude {
+		fields = append(fields, [2]string{"exclude", who})
+	}
+	fields = append(fields, [2]string{"share", "ask"}, [2]string{"message", r.Message})
+	answers := len(fields)
 	for name, text := range r.Answers {
 		fields = append(fields, [2]string{name, text})
 	}
-	slices.SortFunc(fields[4:], func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	slices.SortFunc(fields[answers:], func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	return fields
+}
+
+// write writes fields and then files.
+func write(form *multipart.Writer, fields [][2]string, files []File) error {
 	for _, f := range fields {
 		if err := form.WriteField(f[0], f[1]); err != nil {
 			return err
 		}
 	}
-	for _, f := range r.Files {
+	for _, f := range files {
 		part, err := form.CreateFormFile("file", f.Name)
 		if err != nil {
 			return err
@@ -114,12 +126,15 @@ func (s Source) write(form *multipart.Writer, token string, r Report) error {
 	return form.Close()
 }
 
-func (s Source) do(req *http.Request) (Answer, error) {
-	client := s.Client
-	if client == nil {
-		client = http.DefaultClient
+func (s Source) client() *http.Client {
+	if s.Client == nil {
+		return http.DefaultClient
 	}
-	resp, err := client.Do(req)
+	return s.Client
+}
+
+func (s Source) do(req *http.Request) (Answer, error) {
+	resp, err := s.client().Do(req)
 	if err != nil {
 		return Answer{}, err
 	}

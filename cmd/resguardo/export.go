@@ -51,8 +51,13 @@ func (p *program) export(_ context.Context, args []string) error {
 		return err
 	}
 	defer root.Close()
-	for _, r := range records {
-		if !o.folder.Here(r) {
+	t, err := o.newThread(records)
+	if err != nil {
+		return err
+	}
+	o.alarms = nil // each item tells its own again
+	for i, r := range records {
+		if !o.folder.Here(r) || t.before(t.items[i]) {
 			continue
 		}
 		if err := o.exportItem(root, r); err != nil {
@@ -117,6 +122,17 @@ type export struct {
 	names bytes.Buffer
 }
 
+// manifest writes a manifest without the secrets of the case: they are no part of
+// the evidence.
+func (e *export) manifest(name string, m seal.Manifest) error {
+	m.ThreadKey, m.DeskLogKey = nil, nil
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	return e.file(name, bytes.NewReader(append(text, '\n')))
+}
+
 func (e *export) all(report *seal.Report) error {
 	for _, f := range report.Manifest.Files {
 		if path.Dir(f.Entry) != "." {
@@ -124,6 +140,12 @@ func (e *export) all(report *seal.Report) error {
 				return err
 			}
 			fmt.Fprintf(&e.names, "%s\t%s\t%s\t%d\n", f.Entry, quoted(f.Name), quoted(f.Type), f.Size)
+		}
+		if report.Original != nil && f.Entry == "original.json" {
+			if err := e.manifest(f.Entry, report.Original.Manifest); err != nil {
+				return err
+			}
+			continue
 		}
 		content, err := report.Open(f.Entry)
 		if err != nil {
@@ -135,13 +157,7 @@ func (e *export) all(report *seal.Report) error {
 			return err
 		}
 	}
-	m := report.Manifest
-	m.ThreadKey, m.DeskLogKey = nil, nil // secrets of the case, no part of the evidence
-	manifest, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := e.file("manifest.json", bytes.NewReader(append(manifest, '\n'))); err != nil {
+	if err := e.manifest("manifest.json", report.Manifest); err != nil {
 		return err
 	}
 	if e.names.Len() > 0 {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -34,7 +35,7 @@ const testEpoch = 6 * time.Hour
 type station struct {
 	t    *testing.T
 	dir  statedir.Dir
-	logs bytes.Buffer
+	logs safeBuffer
 	back atomic.Int64 // how far the clock of the wall is behind, in nanoseconds
 
 	vault  *vault.Vault
@@ -416,4 +417,22 @@ func TestAuditorsGetTheRecords(t *testing.T) {
 		}
 		s.check(stop())
 	})
+}
+
+// safeBuffer is a buffer that one goroutine reads while another writes.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }

@@ -7,9 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"regexp"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
@@ -124,23 +122,10 @@ func (o *options) read(args []string) error {
 	return nil
 }
 
-var badValue = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-(\S+): (?s:.*)$`)
-
 // flagError puts an error of package flag into our words.
 func flagError(err error) error {
 	if errors.Is(err, flag.ErrHelp) {
 		return err
 	}
-	hint := say.T("resguardo-audit -h shows the flags")
-	what := err.Error()
-	if name, ok := strings.CutPrefix(what, "flag provided but not defined: "); ok {
-		return misuse(say.T("unknown flag %s", name), hint)
-	}
-	if name, ok := strings.CutPrefix(what, "flag needs an argument: "); ok {
-		return misuse(say.T("the flag %s needs a value", name), hint)
-	}
-	if m := badValue.FindStringSubmatch(what); m != nil {
-		return misuse(say.T("%s is not a value for -%s", m[1], m[2]), hint)
-	}
-	return misuse(say.T("%s", what), hint)
+	return misuse(say.FlagError(err), say.T("resguardo-audit -h shows the flags"))
 }

@@ -205,7 +205,7 @@ func (f *flags) parse(args []string, n int) error {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
 		}
-		return misuse(say.T("%s", err), help)
+		return misuse(say.FlagError(err), help)
 	}
 	for _, a := range f.Args() {
 		if strings.HasPrefix(a, "-") && a != "-" {

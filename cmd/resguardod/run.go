@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"runtime"
 	"strings"
 
@@ -159,25 +158,12 @@ func (c *command) parse(args []string, flags string, names []string) (form strin
 	return form, nil
 }
 
-var badValue = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-(\S+): (?s:.*)$`)
-
 // flagError puts an error of package flag into our words.
 func flagError(err error) error {
 	if errors.Is(err, flag.ErrHelp) {
 		return err
 	}
-	hint := say.T("resguardod -h shows the flags")
-	what := err.Error()
-	if name, ok := strings.CutPrefix(what, "flag provided but not defined: "); ok {
-		return misuse(say.T("unknown flag %s", name), hint)
-	}
-	if name, ok := strings.CutPrefix(what, "flag needs an argument: "); ok {
-		return misuse(say.T("the flag %s needs a value", name), hint)
-	}
-	if m := badValue.FindStringSubmatch(what); m != nil {
-		return misuse(say.T("%s is not a value for -%s", m[1], m[2]), hint)
-	}
-	return misuse(say.T("%s", what), hint)
+	return misuse(say.FlagError(err), say.T("resguardod -h shows the flags"))
 }
 
 // list is a flag that takes values separated by commas.

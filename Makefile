@@ -91,9 +91,7 @@ race:
 # FUZZTIME=10m make fuzz
 FUZZTIME ?= 1m
 fuzz:
-	@set -e; for pkg in $$($(GO) list $(PKGS)); do \
-	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+	.ci/fuzz $(FUZZTIME) $(shell nproc)
 
 # ONLY=log make bench measures one chapter anew.
 bench: deps

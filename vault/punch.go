@@ -35,7 +35,8 @@ func punch(db *bbolt.DB, pageSize int64) error {
 	return punchPages(db.Path(), pageSize, free)
 }
 
-// freePages lists the pages that the newest tree does not use.
+// freePages lists the pages that the newest tree does not use. It passes over the
+// pages that hold the rest of a long value: to look at them would read the whole file.
 func freePages(db *bbolt.DB) (map[int]bool, error) {
 	free := make(map[int]bool)
 	err := db.View(func(tx *bbolt.Tx) error {
@@ -46,6 +47,8 @@ func freePages(db *bbolt.DB) (map[int]bool, error) {
 			}
 			if page.Type == "free" {
 				free[id] = true
+			} else {
+				id += page.OverflowCount
 			}
 		}
 	})

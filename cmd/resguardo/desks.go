@@ -28,7 +28,7 @@ func (r *link) readDesks(ctx context.Context) error {
 	if r.log == nil {
 		return nil
 	}
-	desks, err := r.client.Desks(ctx)
+	desks, reading, err := r.client.Desks(ctx)
 	if err != nil {
 		return err
 	}
@@ -57,12 +57,19 @@ func (r *link) readDesks(ctx context.Context) error {
 			pin.Accepted = now
 		}
 		pin.Now, pin.Ever = now, union(pin.Ever, now)
+		pin.Own, pin.Reading = own, reading[id]
 		pins[id] = pin
 	}
 	for _, id := range r.desks {
 		if !slices.ContainsFunc(desks[id], r.mine) {
 			r.alarm(say.T("the vault does not list your card among the readers of your desk %s", id),
 				say.T("new reports to this desk are not sealed to your key; ask the operator and the other reviewers why"))
+		}
+	}
+	for id, pin := range pins {
+		if pin.Own && !slices.Contains(r.desks, id) {
+			pin.Own = false
+			pins[id] = pin
 		}
 	}
 	r.served = desks

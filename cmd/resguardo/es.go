@@ -12,6 +12,7 @@ func catalogue() say.Catalogue { return say.Catalogue{Texts: spanish(), Errors: 
 // the texts that the code uses.
 func spanish() map[string]string {
 	texts := spanishCases()
+	maps.Copy(texts, spanishReading())
 	maps.Copy(texts, map[string]string{
 		usage: usageES,
 
@@ -160,6 +161,7 @@ func spanish() map[string]string {
 		"the vault does not list %s any more":                                                                "la bóveda ya no tiene en su lista %s",
 		"your copy stays; items go when they are deleted, when their time is over, or when you leave a desk": "tu copia se queda; un elemento desaparece cuando se borra, cuando se acaba su plazo o cuando dejas un equipo",
 		"what the vault sent for %s is not what its list says (hash)":                                        "lo que la bóveda envió para %s no es lo que dice su lista (hash)",
+		"the vault cannot give %s: it is damaged there":                                                      "la bóveda no puede dar %s: ahí está dañado",
 		"nothing was kept; the next fetch tries again; if it stays, tell the operator":                       "no se guardó nada; el próximo fetch lo intenta otra vez; si sigue igual, avisa a quien opera la bóveda",
 
 		// list.

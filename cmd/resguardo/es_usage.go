@@ -1,7 +1,7 @@
 package main
 
 const usageES = `Uso:
-  resguardo keygen -dir DIR -name APODO [-role auditor] [-passphrase-file ARCHIVO | -no-passphrase]
+  resguardo keygen -dir DIR -name APODO [-role auditor] [-passphrase-file ARCHIVO | -no-passphrase] [-json]
   resguardo fetch  -dir DIR [BÓVEDA] [-every 1h] [-json]
   resguardo list   -dir DIR [-passphrase-file ARCHIVO] [-json]
   resguardo open   -dir DIR [-passphrase-file ARCHIVO] CASO
@@ -17,6 +17,7 @@ const usageES = `Uso:
   resguardo rewrap -dir DIR [BÓVEDA] [-accept-keys] [-source-agrees] -desk CLAVE CASO
   resguardo recuse -dir DIR [BÓVEDA] [-accept-keys] [-desk CLAVE] [-yes] CASO
   resguardo delete -dir DIR [BÓVEDA] [-yes] CASO
+  resguardo reading -dir DIR [BÓVEDA]
   resguardo -version
 BÓVEDA: [-server URL] [-socks IP:PUERTO|auto | -tor-include ARCHIVO] [-policy ARCHIVO] [-passphrase-file ARCHIVO]
 
@@ -36,6 +37,8 @@ dice que el equipo hizo lo que pudo. rewrap vuelve a cerrar el caso para otro eq
 o para una persona nueva del tuyo; recuse saca a tu equipo. delete necesita las firmas
 de dos personas revisoras. Todos piden traer antes todo con fetch. Nada se cierra para
 una llave que no hayas aceptado: compara las huellas y luego usa -accept-keys.
+reading dice que tu equipo lee lo que recibe. Mándalo cada mes: un equipo que no lo ha
+dicho en 35 días no se propone a quien reporta.
 
 Nunca se ejecuta ni se desempaca nada de lo que lleva un reporte. Quien abre un
 archivo exportado en una computadora común la puede infectar: lee la guía.

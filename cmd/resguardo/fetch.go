@@ -132,6 +132,9 @@ func (r *fetcher) pass(ctx context.Context) error {
 	if len(missing) == 0 && r.alarms == 0 {
 		r.Hint(say.T("nothing new; items listed: %s", len(r.items)))
 	}
+	if err := r.remindReading(r.folder); err != nil {
+		return err
+	}
 	return r.outcome()
 }
 
@@ -281,6 +284,11 @@ func (r *fetcher) bring(ctx context.Context, k folder.Record, count say.Text) er
 	d.bar = newBar(r.Err, k.Size, r.Text(say.T("%s: %s %s", count, k.Kind, k.Case)))
 	defer d.bar.Close()
 	if err := d.complete(ctx); err != nil {
+		if errors.Is(err, api.ErrCannot) { // the others can still be fetched
+			r.alarm(say.T("the vault cannot give %s: it is damaged there", r.folder.Path(k.File())),
+				say.T("nothing was kept; the next fetch tries again; if it stays, tell the operator"))
+			return r.folder.DropPart(k)
+		}
 		if !errors.Is(err, api.ErrUnreachable) && ctx.Err() == nil {
 			err = errors.Join(err, r.folder.DropPart(k))
 		}

@@ -16,8 +16,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -42,6 +44,7 @@ type house struct {
 	mu      sync.Mutex
 	spoil   string // what the server does to requests that change a case
 	members map[string]review.Member
+	silent  map[string]int // days since the last sign of a desk; -1 = not known
 }
 
 // source is who sent a report.
@@ -83,7 +86,7 @@ func (h *house) start(origin string) error {
 		return err
 	}
 	h.origin, h.sources = origin, nil
-	h.members = map[string]review.Member{}
+	h.members, h.silent = map[string]review.Member{}, map[string]int{}
 	err := vault.Init(h.dir, vault.Genesis{Origin: h.origin, Epoch: testLength, Slots: 16, Time: 1, Memory: 8, Threads: 1})
 	if err != nil {
 		return err
@@ -111,7 +114,7 @@ func (h *house) serve() error {
 	if err != nil {
 		return err
 	}
-	api := review.New(review.Config{Origin: h.origin, Hosts: []string{l.Addr().String()}}, h.vault, h.inForce)
+	api := review.New(review.Config{Origin: h.origin, Hosts: []string{l.Addr().String()}, Reading: h.lastSign, Keep: h.keep}, h.vault, h.inForce)
 	h.server = &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
 		spoil := spoils[h.spoil]
@@ -134,6 +137,30 @@ func (h *house) inForce() map[string]review.Member {
 		all[fingerprint] = m
 	}
 	return all
+}
+
+// quiet is "quiet DESK DAYS": how long ago the desk gave its last sign; -1 = not known.
+func (h *house) quiet(_ *testscript.TestScript, args []string) (err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.silent[args[0]], err = strconv.Atoi(args[1])
+	return err
+}
+
+func (h *house) lastSign(desk string) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.silent[desk] < 0 {
+		return time.Time{}
+	}
+	return time.Now().AddDate(0, 0, -h.silent[desk])
+}
+
+func (h *house) keep(r card.Reading, _ card.Card, _ []byte) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.silent[r.Desk] = int(time.Since(r.Time()) / (24 * time.Hour))
+	return nil
 }
 
 func cardOf(dir string) (card.Card, []byte, error) {
@@ -309,6 +336,7 @@ func (h *house) followup(ts *testscript.TestScript, args []string) error {
 	}
 	m := s.report
 	m.Kind, m.ReplyTo, m.ThreadKey, m.DeskLogKey = "followup", "", nil, nil
+	m.Share, m.Excluded = "ask", seal.Excluded{} // the server cannot know what the report says
 	m.Sequence, m.Previous = uint64(s.sent), hex.EncodeToString(s.last[:])
 	a := vault.Addition{Case: vault.CaseID(m.Case), Number: -1, Kind: translog.Followup, Desks: m.Desks, Day: today(), Recipients: len(to),
 		Event: translog.NewEvent(s.key, translog.Followup, uint64(s.sent-1))}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"resguardo/cmd/internal/say"
 	"resguardo/cmd/resguardo/internal/api"
@@ -27,6 +28,7 @@ type link struct {
 	items  []card.Item
 	cases  map[string]card.Case
 	log    *publiclog.Log // nil if it was not proven in this pass
+	read   time.Time      // when the log was asked for: nothing newer can be in it
 	served map[string][]api.Reviewer
 
 	alarms int  // failures that were printed

@@ -58,6 +58,9 @@ func (p *program) list(_ context.Context, args []string) error {
 	if err := p.readNotes(dir, f.passphraseFile, cases); err != nil {
 		return err
 	}
+	if err := p.remindReading(dir); err != nil {
+		return err
+	}
 	if *asJSON {
 		e := json.NewEncoder(p.Out)
 		for _, c := range cases {

@@ -26,7 +26,7 @@ const epochsUntilDue = 2
 // readLog reads and proves the public log. What is wrong with it is an alarm; the
 // error is of the network or the folder.
 func (r *link) readLog(ctx context.Context) error {
-	r.log = nil
+	r.log, r.read = nil, r.now()
 	server, err := r.folder.Server()
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func (r *link) keepLog(server folder.Server, l *publiclog.Log) error {
 			say.T("nothing shows yet that others see the same log; if it stays, ask the witnesses and the auditors"))
 	}
 	length := l.Genesis().Epoch
-	if late := translog.EpochAt(r.now(), length) - l.LastEpoch() - 1; late > epochsUntilDue {
+	if late := translog.EpochAt(r.read, length) - l.LastEpoch() - 1; late > epochsUntilDue {
 		r.alarm(say.T("the log ends %s epochs of %s ago", late, length.String()),
 			say.T("the vault was off, or withholds its log; or the clock of this computer is wrong"))
 	}
@@ -156,10 +156,11 @@ func (r *link) prove(k folder.Record) (folder.Record, error) {
 	return k, r.folder.Put(k)
 }
 
-// due tells whether an item should be in the log.
+// due tells whether an item should be in the log that was read. Downloads may have
+// taken days since.
 func (r *link) due(k folder.Record) bool {
 	length := r.log.Genesis().Epoch
-	return translog.EpochAt(r.now(), length)-translog.EpochAt(time.Unix(k.Since, 0), length) > epochsUntilDue
+	return translog.EpochAt(r.read, length)-translog.EpochAt(time.Unix(k.Since, 0), length) > epochsUntilDue
 }
 
 // since is when an item that is listed now must have been in the vault.

@@ -32,7 +32,7 @@ const (
 )
 
 const usage = `Usage:
-  resguardo keygen -dir DIR -name NICKNAME [-role auditor] [-passphrase-file FILE | -no-passphrase]
+  resguardo keygen -dir DIR -name NICKNAME [-role auditor] [-passphrase-file FILE | -no-passphrase] [-json]
   resguardo fetch  -dir DIR [VAULT] [-every 1h] [-json]
   resguardo list   -dir DIR [-passphrase-file FILE] [-json]
   resguardo open   -dir DIR [-passphrase-file FILE] CASE
@@ -48,6 +48,7 @@ const usage = `Usage:
   resguardo rewrap -dir DIR [VAULT] [-accept-keys] [-source-agrees] -desk ID CASE
   resguardo recuse -dir DIR [VAULT] [-accept-keys] [-desk ID] [-yes] CASE
   resguardo delete -dir DIR [VAULT] [-yes] CASE
+  resguardo reading -dir DIR [VAULT]
   resguardo -version
 VAULT: [-server URL] [-socks IP:PORT|auto | -tor-include FILE] [-policy FILE] [-passphrase-file FILE]
 
@@ -67,6 +68,8 @@ the desk has done what it could. rewrap seals the case again for another desk, o
 for a new colleague of your own; recuse takes your desk out of it. delete needs the
 signatures of two reviewers. All of them need everything fetched first. Nothing is
 sealed to a key that you have not accepted: compare fingerprints, then -accept-keys.
+reading says that your desk reads what it gets. Send it every month: a desk that has
+not said so for 35 days is not proposed to sources.
 
 Nothing that a report contains is ever run or unpacked. Whoever opens an
 exported file on a normal computer can infect it: see the reviewer's guide.
@@ -115,6 +118,8 @@ func commands() map[string]command {
 		"delete": (*program).delete,
 		"recuse": (*program).recuse,
 		"rewrap": (*program).rewrap,
+
+		"reading": (*program).reading,
 	}
 }
 

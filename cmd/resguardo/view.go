@@ -33,6 +33,7 @@ const maxShown = 1 << 20
 type view struct {
 	*opener
 	report *seal.Report
+	first  *seal.Manifest // the report of the case, as its source sent it; nil if it does not open here
 	lines  []string
 }
 
@@ -62,10 +63,13 @@ func (t *thread) showItem(i *item) ([]string, error) {
 		return nil, err
 	}
 	defer f.Close()
-	v := &view{opener: t.opener, report: report}
+	v := &view{opener: t.opener, report: report, first: t.report}
 	v.head(i)
 	if report.Original != nil {
 		o := report.Original.Manifest
+		if !card.DeskKind(o.Kind) {
+			v.wishes()
+		}
 		v.say("Sealed again: item of kind %s, %s, for desk %s", o.Kind, o.Day, strings.Join(report.Manifest.Desks, ", "))
 	}
 	if i.Kind == "note" {
@@ -127,14 +131,23 @@ func (v *view) head(i *item) {
 		v.lines = append(v.lines, "")
 		return
 	}
-	v.say("Share: %s", share(m.Share))
+	v.wishes()
 	v.say("Day: %s", m.Day)
 	v.say("Desks: %s", strings.Join(m.Desks, ", "))
-	if x := m.Excluded; len(x.Desks)+len(x.Organisations) > 0 || x.Government {
-		v.say("Must not read it: %s", v.excluded(x))
-	}
 	v.say("Keys that open it: %s", len(m.Recipients))
 	v.lines = append(v.lines, "")
+}
+
+// wishes is what the source wants. It said so in its report, for all that it sends.
+func (v *view) wishes() {
+	if v.first == nil {
+		v.say("Share: not known, for the report does not open here: pass it on to nobody")
+		return
+	}
+	v.say("Share: %s", share(v.first.Share))
+	if x := v.first.Excluded; len(x.Desks)+len(x.Organisations) > 0 || x.Government {
+		v.say("Must not read it: %s", v.excluded(x))
+	}
 }
 
 // letter says who wrote an item of the desk, and whether that is proven.

@@ -36,7 +36,7 @@ func cmdDeskAdd(p *say.Printer, args []string) error {
 		if err != nil {
 			return err
 		}
-		desk.Languages = s.Config.Languages
+		desk.Languages = s.Config.Spoken()
 	}
 	o, err := change(p, d, statedir.Change{AddDesk: &desk})
 	if err != nil {
@@ -55,15 +55,19 @@ func cmdDeskList(p *say.Printer, args []string) error {
 	if err := c.read(args); err != nil {
 		return err
 	}
-	s, err := load(c.dir)
+	dir, err := statedir.Open(c.dir)
+	if err != nil {
+		return err
+	}
+	s, err := dir.Load()
 	if err != nil {
 		return err
 	}
 	if asJSON {
-		return printJSON(p, s.Desks)
+		return printJSON(p, withReading(dir, s))
 	}
 	w := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
-	row(w, p.Text(say.T("DESK")), p.Text(say.T("NAME")), p.Text(say.T("REGIONS")), p.Text(say.T("ORGANISATION")), p.Text(say.T("GOVERNMENT")), p.Text(say.T("REVIEWERS")))
+	row(w, p.Text(say.T("DESK")), p.Text(say.T("NAME")), p.Text(say.T("REGIONS")), p.Text(say.T("ORGANISATION")), p.Text(say.T("GOVERNMENT")), p.Text(say.T("REVIEWERS")), p.Text(say.T("READING")))
 	for _, d := range s.Desks {
 		government := say.T("no")
 		if d.Government {
@@ -73,18 +77,9 @@ func cmdDeskList(p *say.Printer, args []string) error {
 		if name == "" {
 			name = d.Name.In(s.Config.Languages[0])
 		}
-		row(w, d.ID, name, strings.Join(d.Regions, ","), orDash(d.Organisation), p.Text(government), fmt.Sprint(len(d.Reviewers)))
+		row(w, d.ID, name, strings.Join(d.Regions, ","), orDash(d.Organisation), p.Text(government), fmt.Sprint(len(d.Reviewers)), orDash(readingDay(dir, s, d)))
 	}
 	return w.Flush()
-}
-
-// load reads the operator's files of the vault in dir.
-func load(dir string) (*statedir.State, error) {
-	d, err := statedir.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	return d.Load()
 }
 
 // printJSON prints one JSON object a line.

@@ -78,7 +78,7 @@ func genesisNote(g vault.Genesis, keys statedir.Verifiers) *translog.Genesis {
 	}
 }
 
-func (l *live) desks() []site.Desk                { return l.current.Load().desks }
+func (l *live) desks() []site.Desk                { return believable(l.current.Load().desks, l.now()) }
 func (l *live) members() map[string]review.Member { return l.current.Load().members }
 func (l *live) cards() []card.Card                { return l.current.Load().cards }
 func (l *live) sequence() uint64                  { return l.current.Load().sequence }
@@ -143,10 +143,11 @@ func (l *live) look(log governance.Log, epoch int64) {
 // refresh makes the snapshot anew.
 func (l *live) refresh(log governance.Log, epoch int64) {
 	force := log.In(l.state, epoch, l.seen)
+	signs := l.signs(log.Since(force), force)
 	n := &snapshot{members: map[string]review.Member{}, sequence: force.Sequence, policy: force.Policy, retention: force.Retention}
 	for _, d := range l.state.Desks {
 		desk := site.Desk{ID: d.ID, Name: d.Name.Map(), Runs: d.Runs.Map(), Regions: d.Regions, Organisation: d.Organisation,
-			Government: d.Government, Languages: d.Languages, Conflict: d.Conflict}
+			Government: d.Government, Languages: d.Languages, Conflict: d.Conflict, LastSign: signs[d.ID]}
 		for _, fingerprint := range force.Desks[d.ID] {
 			r, _ := l.state.Reviewer(fingerprint)
 			desk.Recipients = append(desk.Recipients, r.Recipient)
@@ -233,8 +234,9 @@ func (s *server) siteConfig(c statedir.Config, hosts ...string) site.Config {
 	g := s.vault.Genesis()
 	sc := site.Config{
 		Hosts: hosts, Params: codename.Params{Salt: g.Salt, Time: g.Time, Memory: g.Memory, Threads: g.Threads},
-		Origin: c.Origin, Organisation: c.Organisation, Languages: c.Languages, Demo: c.Demo,
-		MaxReport: int64(c.Limits.Report), MaxFiles: c.Limits.Files, MinRate: c.Limits.MinRate, MaxUploads: c.Limits.Uploads,
+		Origin: c.Origin, Organisation: c.Organisation, Languages: c.Languages, Added: s.languages, Lawyer: c.Lawyer, Demo: c.Demo,
+		MaxReport: int64(c.Limits.Report), MaxFiles: c.Limits.Files, MinRate: c.Limits.MinRate, MaxUploads: s.memory.uploads,
+		MaxForms: s.doors.forms(), Derivations: s.memory.derivations,
 		RetentionDays: s.live.retention().Days, Hotline: c.Hotline, LeaveTo: c.LeaveTo, Governance: s.live.sequence, Cards: s.live.cards,
 	}
 	for _, w := range c.OtherWays {
@@ -248,5 +250,6 @@ func (s *server) reviewConfig(c statedir.Config, hosts ...string) review.Config 
 	return review.Config{
 		Origin: s.vault.Genesis().Origin, Hosts: hosts, MaxItem: int64(c.Limits.Report), MinRate: c.Limits.MinRate,
 		Retention: s.live.retention(), DeleteSignatures: s.live.deleteSignatures, Governance: s.live.sequence,
+		Reading: s.live.lastSign, Keep: s.live.keep,
 	}
 }

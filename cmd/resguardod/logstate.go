@@ -25,6 +25,7 @@ type logState struct {
 	Unnoted   []string              `json:"unnoted"`  // fingerprints of cards whose file is not the one in the log
 	Auditors  int                   `json:"auditors"` // in force
 	Quorum    bool                  `json:"quorum"`   // the policy asks for witnesses
+	Signs     map[string]time.Time  `json:"signs"`    // when each desk with keys gave its last sign that it is read
 }
 
 // logState reads it all without changing anything.
@@ -39,10 +40,12 @@ func (l *live) logState() (logState, error) {
 	epoch := l.epoch(log)
 	plan := log.Plan(l.files(), have, epoch)
 	covers, _ := l.vault.Witnessed()
+	force := log.In(l.state, epoch, l.seen)
 	s := logState{
 		Begun: log.Genesis != nil, Now: l.at(epoch), Length: l.genesis.Epoch, Last: log.Last, Size: log.Size, Witnessed: covers,
 		Standings: log.Standings(l.state, plan, epoch, l.seen), Unnoted: log.Unnoted(l.state),
 		Auditors: len(l.current.Load().auditors), Quorum: l.policy.Quorum != witness.None,
+		Signs: l.signs(log.Since(force), force),
 	}
 	for _, r := range governance.Unsigned(plan) {
 		s.Waiting = append(s.Waiting, r.File().Name)

@@ -16,6 +16,7 @@ import (
 // with a signed Statement in StatementHeader, adds an item to the case; the
 // answer is the Item. A POST of a SignedRequest to CasesPath + "/CASE/delete" or
 // "/CASE/hold" carries a Delete or a Hold; the answers are a Deletion and the Case.
+// One to DesksPath + "/DESK/reading" carries a Reading; the answer is a Noted.
 const (
 	ChallengePath = "/v1/challenge" // POST {}: Challenge
 	LoginPath     = "/v1/login"     // POST LoginRequest: Session
@@ -31,6 +32,7 @@ const StatementHeader = "Statement"
 const (
 	FetchFirst = "fetch first" // the case has moved on: Number is not its next item
 	TagUsed    = "tag used"    // an event of the case has this tag: take the next counter
+	WrongDay   = "wrong day"   // a Reading is of a later day than tomorrow: one of the clocks is wrong
 )
 
 // Challenge is the server's half of a login.
@@ -96,7 +98,7 @@ type Case struct {
 	Gone          []Gone   `json:"gone"`           // items that were deleted alone, by number
 }
 
-// SignedRequest carries a signed Delete or Hold.
+// SignedRequest carries a signed Delete, Hold or Reading.
 type SignedRequest struct {
 	Statement string `json:"statement"`
 }
@@ -104,6 +106,11 @@ type SignedRequest struct {
 // Deletion answers a Delete.
 type Deletion struct {
 	Deleted bool `json:"deleted"` // false: it waits for another signature
+}
+
+// Noted answers a Reading.
+type Noted struct {
+	Reading string `json:"reading"` // as in Desk, by now
 }
 
 // Epochs is the list of the epoch files that are sealed to the auditor.

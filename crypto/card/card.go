@@ -30,7 +30,7 @@
 //
 // A [Login] opens a session. A [Letter] lies inside a sealed item and says to its
 // readers who wrote it. A [Statement], a [Delete] or a [Hold] goes to the server
-// and says what it may do to a case. Those that are checked for more than their
+// and says what it may do to a case; a [Reading] says that a desk is read. Those that are checked for more than their
 // form have an Open function, which takes the card; the Parse functions verify no
 // signature, and say so.
 //

@@ -26,6 +26,11 @@ type Desks struct {
 type Desk struct {
 	ID    string   `json:"id"`
 	Cards []string `json:"cards"` // card files, 1 to MaxDeskCards, each as Sign writes it
+
+	// Reading is told of the member's own desks only: the day, 2006-01-02, UTC, of the
+	// newest Reading that counts, or from which the desk has keys if that is later.
+	// Empty: not known, so the desk counts as silent.
+	Reading string `json:"reading"`
 }
 
 // Check reads and verifies the cards of every desk, and says what cannot be,
@@ -42,6 +47,8 @@ func (d Desks) Check() (map[string][]Card, error) {
 			return nil, errors.New("malformed desk")
 		case cards[desk.ID] != nil || n > 0 && desk.ID < d.Desks[n-1].ID:
 			return nil, errors.New("desks are repeated or out of order")
+		case desk.Reading != "" && !isDay(desk.Reading):
+			return nil, errors.New("malformed day of a desk")
 		case len(desk.Cards) < 1 || len(desk.Cards) > MaxDeskCards:
 			return nil, errors.New("a desk without cards, or with too many")
 		}
@@ -77,6 +84,9 @@ func (d Desk) parse() ([]Card, error) {
 
 // ValidDesk reports whether s has the form of a desk's id.
 func ValidDesk(s string) bool { return isDesk(s) }
+
+// ValidDay reports whether s has the form of a day, 2006-01-02.
+func ValidDay(s string) bool { return isDay(s) }
 
 // ValidCase reports whether s has the form of a case's id. Such an s is safe as
 // a file name.

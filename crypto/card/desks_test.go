@@ -32,6 +32,7 @@ func TestDesksCheck(t *testing.T) {
 		"same card":      {{ID: "norte", Cards: []string{file, file}}},
 		"changed card":   {{ID: "norte", Cards: []string{strings.Replace(file, "role reviewer", "role auditor", 1)}}},
 		"an auditor":     {{ID: "norte", Cards: []string{role}}},
+		"no day":         {{ID: "norte", Cards: []string{file}, Reading: "\x1b[2J"}},
 		"terminal":       {{ID: "norte", Cards: []string{"\x1b[2J"}}},
 		"too many":       slices.Repeat(good[:1], card.MaxDesks+1),
 	} {

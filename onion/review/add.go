@@ -141,7 +141,7 @@ func (r *Review) store(c *gin.Context, s card.Statement, a vault.Addition, allow
 		return "", b.failure(otherBody)
 	}
 	a.Recipients = n
-	d, err := r.vault.Create(c.Request.Context())
+	d, err := r.vault.CreateReply(c.Request.Context())
 	if err != nil {
 		return "", storage(err)
 	}

@@ -36,6 +36,7 @@ var (
 	tooSlow      = failure{http.StatusRequestTimeout, "too slow"}
 	fetchFirst   = failure{http.StatusConflict, card.FetchFirst}
 	tagUsed      = failure{http.StatusConflict, card.TagUsed}
+	wrongDay     = failure{http.StatusConflict, card.WrongDay}
 	noSuchDesk   = failure{http.StatusConflict, "no such desk"}
 	lastDesk     = failure{http.StatusConflict, "hand it over first"}
 	tooLong      = failure{http.StatusRequestEntityTooLarge, "too long"}

@@ -10,13 +10,17 @@ import (
 )
 
 // desks lists every desk that can be sealed to, with its cards. The log says
-// whether the list is true.
-func (r *Review) desks(c *gin.Context, _ Member) {
+// whether the list is true. A member learns of its own desks how long they have been
+// silent.
+func (r *Review) desks(c *gin.Context, m Member) {
 	members := r.members()
 	staffed := r.staffed()
 	list := []card.Desk{}
 	for _, id := range slices.Sorted(maps.Keys(staffed)) {
 		desk := card.Desk{ID: id}
+		if slices.Contains(m.Desks, id) {
+			desk.Reading = r.readingDay(id)
+		}
 		for _, fingerprint := range staffed[id] {
 			if file := members[fingerprint].File; file != "" {
 				desk.Cards = append(desk.Cards, file)

@@ -33,24 +33,25 @@ func TestIsolation(t *testing.T) {
 	logtest.Begin(t, h.vault).Publish(t)
 
 	table := map[string][]int{ // answers in the order of roles
-		"POST /v1/challenge":          {200, 200, 200, 200, 200, 200},
-		"POST /v1/login":              {400, 400, 400, 400, 400, 400}, // its body decides: TestLoginRefuses
-		"GET /v1/items":               {401, 200, 200, 200, 401, 401},
-		"GET /v1/items/:id":           {401, 200, 404, 200, 401, 401},
-		"GET /v1/desks":               {401, 200, 200, 403, 401, 401},
-		"GET /v1/cases":               {401, 200, 200, 403, 401, 401},
-		"POST /v1/cases/:case/reply":  {401, 400, 404, 403, 401, 401}, // 400: there is no statement
-		"POST /v1/cases/:case/ack":    {401, 400, 404, 403, 401, 401},
-		"POST /v1/cases/:case/note":   {401, 400, 404, 403, 401, 401},
-		"POST /v1/cases/:case/close":  {401, 400, 404, 403, 401, 401},
-		"POST /v1/cases/:case/rewrap": {401, 400, 404, 403, 401, 401},
-		"POST /v1/cases/:case/recuse": {401, 400, 404, 403, 401, 401},
-		"POST /v1/cases/:case/delete": {401, 400, 404, 403, 401, 401},
-		"POST /v1/cases/:case/hold":   {401, 400, 404, 403, 401, 401},
-		"GET /v1/epochs":              {401, 403, 403, 200, 401, 401},
-		"GET /v1/epochs/:epoch":       {401, 403, 403, 404, 401, 401}, // 404: none has ended
-		"GET /log/*path":              {200, 200, 200, 200, 200, 200}, // the log is public
-		"HEAD /log/*path":             {200, 200, 200, 200, 200, 200},
+		"POST /v1/challenge":           {200, 200, 200, 200, 200, 200},
+		"POST /v1/login":               {400, 400, 400, 400, 400, 400}, // its body decides: TestLoginRefuses
+		"GET /v1/items":                {401, 200, 200, 200, 401, 401},
+		"GET /v1/items/:id":            {401, 200, 404, 200, 401, 401},
+		"GET /v1/desks":                {401, 200, 200, 403, 401, 401},
+		"POST /v1/desks/:desk/reading": {401, 400, 404, 403, 401, 401},
+		"GET /v1/cases":                {401, 200, 200, 403, 401, 401},
+		"POST /v1/cases/:case/reply":   {401, 400, 404, 403, 401, 401}, // 400: there is no statement
+		"POST /v1/cases/:case/ack":     {401, 400, 404, 403, 401, 401},
+		"POST /v1/cases/:case/note":    {401, 400, 404, 403, 401, 401},
+		"POST /v1/cases/:case/close":   {401, 400, 404, 403, 401, 401},
+		"POST /v1/cases/:case/rewrap":  {401, 400, 404, 403, 401, 401},
+		"POST /v1/cases/:case/recuse":  {401, 400, 404, 403, 401, 401},
+		"POST /v1/cases/:case/delete":  {401, 400, 404, 403, 401, 401},
+		"POST /v1/cases/:case/hold":    {401, 400, 404, 403, 401, 401},
+		"GET /v1/epochs":               {401, 403, 403, 200, 401, 401},
+		"GET /v1/epochs/:epoch":        {401, 403, 403, 404, 401, 401}, // 404: none has ended
+		"GET /log/*path":               {200, 200, 200, 200, 200, 200}, // the log is public
+		"HEAD /log/*path":              {200, 200, 200, 200, 200, 200},
 	}
 	var routes []string
 	for _, r := range review.Routes(h.handler) {
@@ -63,7 +64,7 @@ func TestIsolation(t *testing.T) {
 			continue
 		}
 		method, path, _ := strings.Cut(route, " ")
-		path = strings.NewReplacer(":id", id, ":case", inCase, ":epoch", "83115", "*path", "checkpoint").Replace(path)
+		path = strings.NewReplacer(":id", id, ":case", inCase, ":desk", "norte", ":epoch", "83115", "*path", "checkpoint").Replace(path)
 		for i, role := range roles {
 			r := request{method: method, path: path, session: sessions[role]}
 			if path == card.ChallengePath {

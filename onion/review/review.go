@@ -25,6 +25,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -44,6 +45,12 @@ type Config struct {
 	Retention        vault.Retention // for the day on which a case ends; 0 days = 180, and 90 more
 	DeleteSignatures func() int      // of different cards that delete a case: 1 or 2; nil = 2
 	Governance       func() uint64   // sequence of the governance note in force; nil = 0
+
+	// Reading is when a desk last gave a sign that it is read; zero = not known. Keep
+	// keeps a note that says so, which is verified, and of a member of its desk; it may
+	// keep one that is newer instead. nil = not known, and nothing is kept.
+	Reading func(desk string) time.Time
+	Keep    func(r card.Reading, by card.Card, note []byte) error
 }
 
 func (c Config) withDefaults() Config {
@@ -61,6 +68,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Governance == nil {
 		c.Governance = func() uint64 { return 0 }
+	}
+	if c.Reading == nil {
+		c.Reading = func(string) time.Time { return time.Time{} }
+	}
+	if c.Keep == nil {
+		c.Keep = func(card.Reading, card.Card, []byte) error { return errors.New("nothing is kept") }
 	}
 	return c
 }
@@ -155,6 +168,7 @@ func (r *Review) routes() []route {
 		{method: http.MethodGet, path: card.ItemsPath, access: member, closed: r.items},
 		{method: http.MethodGet, path: card.ItemsPath + "/:id", access: member, closed: r.item},
 		{method: http.MethodGet, path: card.DesksPath, access: reviewer, closed: r.desks},
+		{method: http.MethodPost, path: card.DesksPath + "/:desk/reading", access: reviewer, closed: r.reading},
 		{method: http.MethodGet, path: card.CasesPath, access: reviewer, closed: r.cases},
 		{method: http.MethodPost, path: ofCase + "delete", access: reviewer, closed: r.deleteCase},
 		{method: http.MethodPost, path: ofCase + "hold", access: reviewer, closed: r.hold},

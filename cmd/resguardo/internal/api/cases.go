@@ -55,28 +55,44 @@ type Reviewer struct {
 	File []byte
 }
 
-// Desks returns the cards of every desk of the vault, each verified, by desk.
-// That a card belongs to the desk is the vault's claim.
-func (c *Client) Desks(ctx context.Context) (map[string][]Reviewer, error) {
+// Desks returns the cards of every desk of the vault, each verified, by desk, and
+// what card.Desk says about Reading. That a card belongs to the desk is the vault's
+// claim.
+func (c *Client) Desks(ctx context.Context) (desks map[string][]Reviewer, reading map[string]string, err error) {
 	b, err := c.call(ctx, http.MethodGet, card.DesksPath, nil, maxList)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var list card.Desks
 	if err := json.Unmarshal(b, &list); err != nil {
-		return nil, c.hostile(say.T("a list that is not the JSON of a list"))
+		return nil, nil, c.hostile(say.T("a list that is not the JSON of a list"))
 	}
 	cards, err := list.Check()
 	if err != nil {
-		return nil, c.hostile(say.T("the list of desks: %s", err))
+		return nil, nil, c.hostile(say.T("the list of desks: %s", err))
 	}
-	desks := make(map[string][]Reviewer, len(cards))
+	desks, reading = make(map[string][]Reviewer, len(cards)), make(map[string]string, len(cards))
 	for _, d := range list.Desks {
+		reading[d.ID] = d.Reading
 		for n, file := range d.Cards {
 			desks[d.ID] = append(desks[d.ID], Reviewer{cards[d.ID][n], []byte(file)})
 		}
 	}
-	return desks, nil
+	return desks, reading, nil
+}
+
+// Reading sends a signed Reading of a desk, and returns what card.Desk says about
+// Reading then. Its error may be ErrNotFound.
+func (c *Client) Reading(ctx context.Context, desk string, statement []byte) (day string, err error) {
+	b, err := c.call(ctx, http.MethodPost, card.DesksPath+"/"+desk+"/reading", card.SignedRequest{Statement: string(statement)}, maxAnswer)
+	if err != nil {
+		return "", err
+	}
+	var noted card.Noted
+	if json.Unmarshal(b, &noted) != nil || noted.Reading != "" && !card.ValidDay(noted.Reading) {
+		return "", c.hostile(say.T("a malformed answer to a note"))
+	}
+	return noted.Reading, nil
 }
 
 // Add sends an age file of size bytes with its signed statement, and returns the
@@ -128,6 +144,9 @@ func (c *Client) conflict(resp *http.Response, cancel context.CancelFunc) error 
 		return ErrFetchFirst
 	case card.TagUsed:
 		return ErrTagUsed
+	case card.WrongDay:
+		return say.Fail(say.T("the vault says that the day of the note is still to come"),
+			say.T("set the clock of this computer; if it is right, tell the operator that the vault's is wrong"))
 	case "no such desk":
 		return say.Fail(say.T("the vault says that the desk has no reviewer in force"), say.T("nothing was sent; ask the operator"))
 	case "hand it over first":

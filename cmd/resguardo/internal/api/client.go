@@ -40,6 +40,8 @@ var (
 	ErrUnreachable = errors.New("no answer")
 	// ErrNotFound is the answer about what the vault does not have, or hides.
 	ErrNotFound = errors.New("not found")
+	// ErrCannot is the answer about what the vault has, but cannot give: it is damaged there.
+	ErrCannot = errors.New("the vault cannot give it")
 	// ErrFetchFirst: the case has moved on since it was fetched.
 	ErrFetchFirst = errors.New("fetch first")
 	// ErrTagUsed: an event of the case has this tag already.
@@ -178,8 +180,11 @@ func (c *Client) status(resp *http.Response, want int) error {
 		return c.hostile(say.T("a redirect"))
 	default:
 		e := say.Fail(say.T("the vault at %s answers with status %s", c.url, code), say.T("try again later; if it stays, tell the operator"))
-		if code == http.StatusNotFound {
+		switch code {
+		case http.StatusNotFound:
 			e.Err = ErrNotFound
+		case http.StatusInternalServerError:
+			e.Err = ErrCannot
 		}
 		return e
 	}

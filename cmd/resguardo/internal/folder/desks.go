@@ -21,6 +21,9 @@ type Desk struct {
 	Now      []string `json:"now"`      // whom the vault listed last
 	Ever     []string `json:"ever"`     // whom it ever listed, and the log named
 	Accepted []string `json:"accepted"` // to whom items may be sealed
+
+	Own     bool   `json:"own,omitempty"`     // a desk of the card, as the vault said last
+	Reading string `json:"reading,omitempty"` // as in card.Desk
 }
 
 // Desks returns what SetDesks stored, by id; an empty map before.
@@ -38,7 +41,7 @@ func (f *Folder) Desks() (map[string]Desk, error) {
 		for _, list := range [][]string{d.Now, d.Ever, d.Accepted} {
 			damaged = damaged || slices.ContainsFunc(list, func(s string) bool { return !card.ValidFingerprint(s) })
 		}
-		damaged = damaged || !card.ValidDesk(id)
+		damaged = damaged || !card.ValidDesk(id) || d.Reading != "" && !card.ValidDay(d.Reading)
 	}
 	if damaged {
 		return nil, say.Fail(say.T("%s is damaged", f.Path(desksFile)),

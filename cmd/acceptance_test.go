@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -70,9 +71,11 @@ func run(t testing.TB, program string, args ...string) string {
 // house is one vault with one desk and one reviewer, and the server that runs on it.
 type house struct {
 	t        testing.TB
-	dir      string // state directory
-	reviewer string // the reviewer's directory
-	tmp      string // TMPDIR of the server
+	dir      string   // state directory
+	reviewer string   // the reviewer's directory
+	tmp      string   // TMPDIR of the server
+	under    []string // command that starts the server's program, if it has limits: sh -c '…; exec "$@"' sh
+	env      []string // of the server, beside the test's own
 	log      *safeBuffer
 	server   *exec.Cmd
 	source   string // URL of the pages
@@ -118,8 +121,9 @@ type event struct {
 // serve starts the server with more flags and waits for an event.
 func (h *house) serve(wanted string, flags ...string) event {
 	h.t.Helper()
-	c := exec.Command(filepath.Join(programs, "resguardod"), append([]string{"serve", "-dir", h.dir, "-json"}, flags...)...)
-	c.Env = append(os.Environ(), "TMPDIR="+h.tmp, "LANG=C", "LC_ALL=")
+	line := slices.Concat(h.under, []string{filepath.Join(programs, "resguardod"), "serve", "-dir", h.dir, "-json"}, flags)
+	c := exec.Command(line[0], line[1:]...)
+	c.Env = append(append(os.Environ(), "TMPDIR="+h.tmp, "LANG=C", "LC_ALL="), h.env...)
 	c.Dir = h.tmp
 	c.Stderr = h.log
 	out, err := c.StdoutPipe()

@@ -20,6 +20,7 @@ import (
 type doors struct {
 	all     []door
 	busy    sync.WaitGroup // handlers at work
+	guests  *guests        // nil until the first door
 	dropped atomic.Int64   // lines that http.Server wanted to log
 }
 
@@ -31,19 +32,35 @@ type door struct {
 // add makes a server for a listener. Slow senders of headers are cut off; the
 // pace of bodies is the handler's business.
 func (d *doors) add(l net.Listener, h http.Handler) {
+	d.open()
 	d.all = append(d.all, door{l, &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			d.busy.Add(1)
 			defer d.busy.Done()
-			h.ServeHTTP(w, r)
+			d.guests.serve(h, w, r)
 		}),
 		ReadHeaderTimeout:            10 * time.Second,
-		IdleTimeout:                  2 * time.Minute,
-		ConnContext:                  onion.ConnContext,
+		IdleTimeout:                  30 * time.Second, // a connection keeps the last bytes that it read
+		ConnState:                    d.guests.state,
+		ConnContext:                  func(ctx context.Context, c net.Conn) context.Context { return remember(onion.ConnContext(ctx, c), c) },
 		MaxHeaderBytes:               16 << 10,
 		ErrorLog:                     log.New(&drop{&d.dropped}, "", 0),
 		DisableGeneralOptionsHandler: true, // no answer without our headers
 	}})
+}
+
+// open makes room for connections, once.
+func (d *doors) open() {
+	if d.guests == nil {
+		d.guests = newGuests()
+	}
+}
+
+// forms is how many forms the pages shall answer at once: with those that wait
+// they leave connections for whoever comes next.
+func (d *doors) forms() int {
+	d.open()
+	return d.guests.max * 3 / 16
 }
 
 // drop counts lines and forgets them: http.Server logs addresses and bits of

@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	rateWindow    = time.Minute // over which MinRate is averaged
-	readAhead     = 64 << 10    // bytes of the buffer between connection and parser
-	maxURLEncoded = 64 << 10    // bytes of a form without files
+	rateWindow    = time.Minute      // over which MinRate is averaged
+	readAhead     = 64 << 10         // bytes of the buffer between connection and parser
+	maxURLEncoded = 64 << 10         // bytes of a form without files
+	turnAway      = 10 * time.Second // for reading on what is answered with "busy", or came from another site
 )
 
 var (
@@ -101,6 +102,12 @@ func (b *body) drain() {
 	io.Copy(io.Discard, b) // an error ends it as well as the end does
 }
 
+// drainBriefly is drain for what honest visitors send with one click.
+func (b *body) drainBriefly() {
+	b.window, b.left = math.MaxInt64, turnAway
+	b.drain()
+}
+
 // slow reports whether the body was ended because too little came.
 func (b *body) slow() bool { return errors.Is(b.err, os.ErrDeadlineExceeded) }
 
@@ -125,6 +132,23 @@ func (g *gate) Read(p []byte) (int, error) {
 	n, err := g.r.Read(p[:min(len(p), g.left)])
 	g.left -= n
 	return n, err
+}
+
+// takeForm lets only so many forms in at once: each may hold some 100 KiB of text
+// until it is answered. Nothing is read of one that waits.
+func (s *Site) takeForm(c *gin.Context) {
+	if c.Request.Method != http.MethodPost {
+		return
+	}
+	leave, err := s.forms.enter(c.Request.Context())
+	if err != nil {
+		s.newBody(c).drainBriefly()
+		s.notice(c, http.StatusServiceUnavailable, s.languageOf(c), "notice.busy")
+		c.Abort()
+		return
+	}
+	defer leave()
+	c.Next()
 }
 
 // urlencoded reads a form without files, of at most 64 KiB. It answers the

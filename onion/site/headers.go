@@ -42,7 +42,7 @@ func (s *Site) guard(c *gin.Context) {
 		s.page(c, http.StatusMisdirectedRequest, "error", view{Lang: s.languageOf(c), Page: "http.421", Alone: true})
 		c.Abort()
 	case c.Request.Method == http.MethodPost && foreignOrigin(c.Request):
-		s.newBody(c).drain()
+		s.newBody(c).drainBriefly()
 		s.fail(c, http.StatusForbidden)
 		c.Abort()
 	}

@@ -2,13 +2,14 @@ package site
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 
 	"resguardo/crypto/codename"
 )
 
 const (
-	kdfSlots = 2  // derivations at once, of 64 MiB each
+	kdfSlots = 2  // derivations at once, of 64 MiB each, if Config does not say
 	kdfQueue = 64 // more that may wait, each with a text in memory
 )
 
@@ -18,8 +19,9 @@ type kdf struct {
 	places *places
 }
 
-func newKDF(p codename.Params, circuit func(context.Context) (uint32, bool)) *kdf {
-	return &kdf{params: p, places: newPlaces(kdfSlots, kdfQueue, (kdfSlots+kdfQueue)/4, circuit)}
+// newKDF makes slots for derivations at once, of 64 MiB each.
+func newKDF(p codename.Params, slots int, circuit func(context.Context) (uint32, bool)) *kdf {
+	return &kdf{params: p, places: newPlaces(slots, kdfQueue, (slots+kdfQueue)/4, circuit)}
 }
 
 // busy reports whether derive would refuse now.
@@ -36,6 +38,8 @@ func (k *kdf) derive(ctx context.Context, c codename.Codename) (codename.Keys, e
 	keys := c.Derive(k.params)
 	if k.places.alone() {
 		debug.FreeOSMemory() // beside another derivation it would cost as much as the derivation
+	} else {
+		runtime.GC() // or the next one takes 64 MiB more
 	}
 	return keys, nil
 }

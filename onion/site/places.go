@@ -9,6 +9,10 @@ import (
 // patience is how long a visitor waits for a slot before it is told "busy".
 const patience = time.Minute
 
+// formShare is how many forms one circuit may send at once, as a share of the
+// slots; twice as many more than there are slots may wait for one.
+const formShare = 8
+
 // uploadQueue is how many more uploads than MaxUploads may wait for a slot;
 // nothing of their files is read meanwhile.
 const uploadQueue = 64
@@ -52,11 +56,11 @@ func (p *places) alone() bool {
 
 // enter takes a place for the request of ctx and waits for a slot. leave, which
 // must be called once, gives both back. The error is errBusy if all places are
-// taken, if the circuit's share is, or after patience; or it is ctx's.
+// taken, or after patience; errOften if the circuit's share is; or it is ctx's.
 func (p *places) enter(ctx context.Context) (leave func(), err error) {
 	giveUp, ok := p.take(ctx)
 	if !ok {
-		return nil, errBusy
+		return nil, p.refusal(ctx)
 	}
 	late := time.NewTimer(patience)
 	defer late.Stop()
@@ -70,6 +74,18 @@ func (p *places) enter(ctx context.Context) (leave func(), err error) {
 	}
 	giveUp()
 	return nil, err
+}
+
+// refusal is why there is no place: errOften if there are some, but the circuit has
+// its share.
+func (p *places) refusal(ctx context.Context) error {
+	if p.circuit == nil || p.full() {
+		return errBusy
+	}
+	if _, known := p.circuit(ctx); !known {
+		return errBusy
+	}
+	return errOften
 }
 
 // take takes a place; leave gives it back.

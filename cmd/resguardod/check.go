@@ -49,9 +49,12 @@ func cmdCheck(p *say.Printer, args []string) error {
 	c.fail(err)
 	if err == nil {
 		c.fail(d.CheckKeys(state.Config.Origin))
+		_, err := addedLanguages(state.Languages)
+		c.fail(err)
 		c.desks(state)
 		c.vault(state.Config)
-		c.publicLog()
+		c.rehash()
+		c.publicLog(state)
 	}
 	c.machine()
 	c.tor()

@@ -17,10 +17,17 @@ func spanish() map[string]string {
 	all["the vault has no address yet"] = "la bóveda todavía no tiene dirección"
 	all["start it once with tor: resguardod serve -dir %s; with the system's tor write the address into %s"] = "arráncala una vez con tor: resguardod serve -dir %s; con el tor del sistema escribe la dirección en %s"
 	maps.Copy(all, spanishOfBackup())
+	maps.Copy(all, spanishOfLanguages())
+	maps.Copy(all, spanishOfReading())
 	maps.Copy(all, map[string]string{
 		"%s is damaged: %s": "%s está dañado: %s",
 		"what is undamaged is served; run: resguardod check -dir %s": "lo que no está dañado se sirve; ejecuta: resguardod check -dir %s",
 		usage: usageES,
+
+		"there are only %s MiB of memory: files come in at most %s at once": "solo hay %s MiB de memoria: se reciben archivos de %s envíos a la vez como máximo",
+		"give the server %s MiB":                                  "dale al servidor %s MiB",
+		"cannot start %s again: %s":                               "no se puede volver a arrancar %s: %s",
+		"the account that serves must be able to run the program": "la cuenta que sirve debe poder ejecutar el programa",
 
 		// The command line.
 		"%s":                           "%s",
@@ -91,14 +98,13 @@ func spanish() map[string]string {
 		"use the version of resguardod that made this directory, or a newer one":                                   "usa la versión de resguardod que hizo este directorio, o una más nueva",
 
 		// The configuration.
-		"%s is %s, but the vault was made with %s":                             "%s es %s, pero la bóveda se creó con %s",
-		"put the old value back: it is fixed for the life of the vault":        "pon de nuevo el valor anterior: no cambia mientras exista la bóveda",
-		"6h is a good length: nothing about a report can be timed more finely": "6h es una buena duración: nada de un reporte se puede fechar con más detalle",
-		"an epoch of %s is not possible: whole seconds, from %s to %s":         "una época de %s no es posible: segundos enteros, de %s a %s",
-		"an entry of other_ways has no text for %s":                            "una entrada de other_ways no tiene texto en %s",
-		"write the text in every language of the pages":                        "escribe el texto en todos los idiomas de las páginas",
-		"es, en":               "es, en",
-		"no language is given": "falta el idioma",
+		"%s is %s, but the vault was made with %s":                                                    "%s es %s, pero la bóveda se creó con %s",
+		"put the old value back: it is fixed for the life of the vault":                               "pon de nuevo el valor anterior: no cambia mientras exista la bóveda",
+		"6h is a good length: nothing about a report can be timed more finely":                        "6h es una buena duración: nada de un reporte se puede fechar con más detalle",
+		"an epoch of %s is not possible: whole seconds, from %s to %s":                                "una época de %s no es posible: segundos enteros, de %s a %s",
+		"an entry of other_ways has no text for %s":                                                   "una entrada de other_ways no tiene texto en %s",
+		"write the text in every language of the pages":                                               "escribe el texto en todos los idiomas de las páginas",
+		"no language is given":                                                                        "falta el idioma",
 		"name the languages of the pages, the first is the default: es,en":                            "di los idiomas de las páginas; el primero es el de inicio: es,en",
 		"origin %s is not a name and eight hex digits":                                                "origin %s no es un nombre con ocho dígitos hexadecimales",
 		"init chose the origin; put it back, it is also the first line of log.vkey up to the first +": "init eligió el origen; ponlo de nuevo: es lo que va antes del primer + en log.vkey",

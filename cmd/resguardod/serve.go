@@ -25,6 +25,9 @@ func cmdServe(p *say.Printer, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := clearFreed(); err != nil {
+		return err
+	}
 	d, err := statedir.Open(o.dir)
 	if err != nil {
 		return err
@@ -46,10 +49,18 @@ func cmdServe(p *say.Printer, args []string) error {
 	if err != nil {
 		return err
 	}
-	s := &server{print: p, log: slog.New(slog.NewTextHandler(p.Err, nil)), vault: v, json: o.json, mode: o.tor}
+	languages, err := addedLanguages(state.Languages)
+	if err != nil {
+		return errors.Join(err, v.Close())
+	}
+	s := &server{languages: languages, print: p, log: slog.New(slog.NewTextHandler(p.Err, nil)), vault: v, json: o.json, mode: o.tor}
+	if s.again, err = newRehasher(d, v, s.log); err != nil {
+		return errors.Join(err, v.Close())
+	}
 	if err := s.prepareLog(ctx, d, state, o.tor); err != nil {
 		return errors.Join(err, s.close(0))
 	}
+	s.bindMemory(state.Config.Limits.Uploads)
 	if err := s.build(ctx, o, d, state); err != nil {
 		return errors.Join(err, s.close(0))
 	}
@@ -87,16 +98,19 @@ func (s *server) prepareLog(ctx context.Context, d statedir.Dir, state *statedir
 
 // server is a vault and its doors.
 type server struct {
-	print *say.Printer
-	log   *slog.Logger
-	vault *vault.Vault
-	live  *live
-	json  bool
-	mode  string // of tor: managed, system or off
-	doors doors
-	onion *services // nil without tor
+	print     *say.Printer
+	log       *slog.Logger
+	vault     *vault.Vault
+	live      *live
+	languages []site.Language // that the vault adds
+	json      bool
+	mode      string // of tor: managed, system or off
+	doors     doors
+	memory    memory
+	onion     *services // nil without tor
 
 	ticker  *ticker
+	again   *rehasher
 	outward outward // whom it asks
 	events  struct {
 		Event         string `json:"event"`
@@ -120,7 +134,7 @@ func (s *server) build(ctx context.Context, o serveFlags, d statedir.Dir, state 
 	if err != nil {
 		return err
 	}
-	s.doors.add(listener, controlHandler(s.live, s.vault, s.status))
+	s.doors.add(listener, controlHandler(s.live, s.vault, s.again, s.status))
 	if err := s.confine(o, d); err != nil {
 		return err
 	}
@@ -185,7 +199,9 @@ func (s *server) run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.ticker.run(ctx) }()
-	defer func() { cancel(); <-stopped }() // before the vault is closed
+	reread := make(chan struct{})
+	go func() { s.again.run(ctx); close(reread) }()
+	defer func() { cancel(); <-stopped; <-reread }() // before the vault is closed
 	select {
 	case <-ctx.Done():
 		s.log.Info("stop")

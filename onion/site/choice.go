@@ -12,22 +12,17 @@ import (
 	"resguardo/vault"
 )
 
-// describeDesks is up to how many desks the choice page tells their regions. The
-// form always tells everything about the desks chosen.
-const describeDesks = 60
-
 // choicePage is the data of the page that asks for states and desks.
 type choicePage struct {
 	States        []placeView
-	Places        []placeView // outside, unknown
+	Places        []placeView // unknown, outside
 	Desks         []deskView
-	Organisations []orgView // those with more than one desk
-	Government    bool      // excluded
+	Groups        []groupOfDesks // the same, each once
+	Government    bool           // excluded
 	AnyGovernment bool
 	Single        bool // only one desk: nothing to propose
 	Open          bool // the list of desks is unfolded
-	OpenExclude   bool // the list of whom to exclude is unfolded
-	Describe      bool // the list of desks tells more than their names
+	Describe      bool // it tells more than names and what is unusual
 }
 
 type placeView struct {
@@ -35,28 +30,48 @@ type placeView struct {
 	Ticked     bool
 }
 
-// orgView is an organisation, told by the names of its desks: its id means nothing to a source.
-type orgView struct {
-	ID, Desks string
-	Excluded  bool
+// groupOfDesks is the desks of an organisation, if it has several: they tell what
+// it is, for its id means nothing to a source. Else it is one desk.
+type groupOfDesks struct {
+	Organisation string // id; empty for one desk
+	Excluded     bool   // the organisation
+	Desks        []deskView
 }
 
 // choices is what the source ticked on that page. It comes by POST: states and
-// exclusions never stand in an addres.
+// exclusions never stand in an address.
 type choices struct {
 	places  []string
 	desks   []string
 	exclude []string
 }
 
+// The field of a desk in the list is named teamField and its id.
+const (
+	teamField = "team-"
+	teamReads = "yes" // it may read the report
+	teamNever = "no"  // it must not
+)
+
 // parseChoices reads the page's form, or returns false if it is not one.
 func parseChoices(v url.Values) (choices, bool) {
-	for key := range v {
-		if key != "state" && key != "desk" && key != "exclude" {
+	c := choices{places: unique(v["state"])}
+	desks, exclude := slices.Clone(v["desk"]), slices.Clone(v["exclude"])
+	for key, values := range v {
+		id, team := strings.CutPrefix(key, teamField)
+		switch {
+		case key == "state", key == "desk", key == "exclude":
+		case !team:
+			return choices{}, false
+		case slices.Equal(values, []string{teamReads}):
+			desks = append(desks, id)
+		case slices.Equal(values, []string{teamNever}):
+			exclude = append(exclude, excludeDesk+id)
+		case !slices.Equal(values, []string{""}):
 			return choices{}, false
 		}
 	}
-	c := choices{places: unique(v["state"]), desks: unique(v["desk"]), exclude: unique(v["exclude"])}
+	c.desks, c.exclude = unique(desks), unique(exclude)
 	if slices.ContainsFunc(c.places, func(p string) bool { return !isPlace(p) }) {
 		return choices{}, false
 	}
@@ -112,9 +127,9 @@ func (s *Site) chosen(c *gin.Context, lang string) {
 	all := s.desks()
 	proposed := false
 	if len(picked.desks) == 0 {
-		d, ok := propose(all, picked.places, picked.exclude)
+		d, ok := propose(all, picked.places, picked.exclude, s.now())
 		if !ok {
-			s.showChoice(c, lang, picked, noProposal(picked))
+			s.showChoice(c, lang, picked, noProposal(all, picked))
 			return
 		}
 		picked.desks, proposed = []string{d.ID}, true
@@ -128,12 +143,19 @@ func (s *Site) chosen(c *gin.Context, lang string) {
 }
 
 // noProposal says why no desk is proposed.
-func noProposal(c choices) *refusal {
+func noProposal(all []Desk, c choices) *refusal {
+	left, ref := takers(all, c.exclude)
 	switch {
+	case ref != nil:
+		return ref
+	case len(left) == 0 && len(c.exclude) > 0:
+		return errNoDesk
 	case len(c.places) == 0:
 		return &refusal{key: "none_chosen", status: http.StatusUnprocessableEntity, field: "desks"}
 	case slices.Contains(c.places, stateUnknown):
 		return &refusal{key: "place_unknown", status: http.StatusOK, field: "desks"}
+	case slices.ContainsFunc(left, func(d Desk) bool { return !d.near(c.places) }):
+		return &refusal{key: "none_fits", status: http.StatusOK, field: "desks"}
 	}
 	return &refusal{key: "none_outside", status: http.StatusOK, field: "desks"}
 }
@@ -145,7 +167,7 @@ func (s *Site) showChoice(c *gin.Context, lang string, picked choices, ref *refu
 		Desks:      s.showDesks(all, lang, picked),
 		Government: slices.Contains(picked.exclude, excludeGovernment),
 		Single:     len(all) == 1,
-		Open:       ref != nil || len(picked.desks) > 0,
+		Open:       ref != nil || len(picked.desks) > 0 || slices.ContainsFunc(picked.exclude, func(e string) bool { return e != excludeGovernment }),
 		Describe:   len(all) <= describeDesks,
 	}
 	for _, code := range [...]string{stateUnknown, stateOutside} {
@@ -154,15 +176,8 @@ func (s *Site) showChoice(c *gin.Context, lang string, picked choices, ref *refu
 	for _, st := range states {
 		p.States = append(p.States, placeView{st.Code, st.Name, slices.Contains(picked.places, st.Code)})
 	}
-	count := map[string]int{}
-	for _, d := range all {
-		p.AnyGovernment = p.AnyGovernment || d.Government
-		if count[d.Organisation]++; d.Organisation != "" && count[d.Organisation] == 2 {
-			p.Organisations = append(p.Organisations, orgView{d.Organisation, desksOf(all, d.Organisation, lang),
-				slices.Contains(picked.exclude, excludeOrganisation+d.Organisation)})
-		}
-	}
-	p.OpenExclude = slices.ContainsFunc(picked.exclude, func(e string) bool { return e != excludeGovernment })
+	p.AnyGovernment = slices.ContainsFunc(all, func(d Desk) bool { return d.Government })
+	p.Groups = groupDesks(all, p.Desks, picked.exclude)
 	v := view{Lang: lang, Path: "/report", Step: 2, Page: p}
 	status := http.StatusOK
 	if ref != nil {
@@ -182,16 +197,39 @@ func (s *Site) showDesks(all []Desk, lang string, picked choices) []deskView {
 	return views
 }
 
+// groupDesks puts the desks of an organisation together, where its first one stands.
+func groupDesks(all []Desk, views []deskView, exclude []string) (groups []groupOfDesks) {
+	count := map[string]int{}
+	for _, d := range all {
+		count[d.Organisation]++
+	}
+	at := map[string]int{} // index of the organisation's group, and 1
+	for i, d := range all {
+		org := d.Organisation
+		if org == "" || count[org] == 1 {
+			groups = append(groups, groupOfDesks{Desks: views[i : i+1]})
+			continue
+		}
+		if at[org] == 0 {
+			groups = append(groups, groupOfDesks{Organisation: org, Excluded: slices.Contains(exclude, excludeOrganisation+org)})
+			at[org] = len(groups)
+		}
+		g := &groups[at[org]-1]
+		g.Desks = append(g.Desks, views[i])
+	}
+	return groups
+}
+
 // tellDesks is how many desks tell an organisation.
 const tellDesks = 2
 
 // desksOf is the names of an organisation's desks, some of them if they are many.
 // An organisation that has no desk any more is told by its id.
-func desksOf(all []Desk, organisation, lang string) string {
+func (s *Site) desksOf(organisation, lang string) string {
 	var names []string
-	for _, d := range all {
+	for _, d := range s.desks() {
 		if d.Organisation == organisation {
-			names = append(names, name(d.Name, lang))
+			names = append(names, s.locales.local(d.Name, lang))
 		}
 	}
 	switch {

@@ -3,6 +3,7 @@ package site
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"resguardo/crypto/seal"
 )
@@ -18,6 +19,16 @@ type Desk struct {
 	Languages    []string
 	Conflict     []string         // codes of states that it does not take
 	Recipients   []seal.Recipient // none: the desk cannot receive now
+	LastSign     time.Time        // when its reviewers last said that they are reading; zero = not known
+}
+
+// silentAfter is how long after its last sign a desk is still proposed. Reviewers
+// sign once a month that they are reading.
+const silentAfter = 35 * 24 * time.Hour
+
+// silent reports whether the desk gave no sign for too long, or none that is known.
+func (d Desk) silent(now time.Time) bool {
+	return d.LastSign.IsZero() || now.Sub(d.LastSign) > silentAfter
 }
 
 // readers is who can open a report.
@@ -52,14 +63,7 @@ func choose(all []Desk, desks, exclude []string) (readers, *refusal) {
 	if ref != nil {
 		return readers{}, ref
 	}
-	denied := map[string]bool{}
-	for _, d := range all {
-		if shut[d.ID] {
-			for _, k := range d.Recipients {
-				denied[k.String()] = true
-			}
-		}
-	}
+	denied := keysOf(all, shut)
 	taken := map[string]bool{}
 	for _, id := range unique(desks) {
 		i := slices.IndexFunc(all, func(d Desk) bool { return d.ID == id })
@@ -155,6 +159,40 @@ func (r *readers) exclude(all []Desk, values []string) (map[string]bool, *refusa
 	return shut, nil
 }
 
+// near reports whether the desk works in the region of one of the places, or
+// declared a conflict there.
+func (d Desk) near(places []string) bool {
+	return slices.ContainsFunc(places, func(p string) bool {
+		return slices.Contains(d.Conflict, p) || regionOf(p) != "" && slices.Contains(d.Regions, regionOf(p))
+	})
+}
+
+// takers are the desks that can get a report without those that exclude names.
+func takers(all []Desk, exclude []string) ([]Desk, *refusal) {
+	shut, ref := new(readers).exclude(all, exclude)
+	if ref != nil {
+		return nil, ref
+	}
+	denied := keysOf(all, shut)
+	return slices.DeleteFunc(slices.Clone(all), func(d Desk) bool {
+		return shut[d.ID] || !slices.ContainsFunc(d.Recipients, func(k seal.Recipient) bool { return !denied[k.String()] })
+	}), nil
+}
+
+// keysOf are the keys that any of some desks holds.
+func keysOf(all []Desk, ids map[string]bool) map[string]bool {
+	keys := map[string]bool{}
+	for _, d := range all {
+		if !ids[d.ID] {
+			continue
+		}
+		for _, k := range d.Recipients {
+			keys[k.String()] = true
+		}
+	}
+	return keys
+}
+
 // unique returns the values sorted, each once.
 func unique(values []string) []string {
 	values = slices.Clone(values)
@@ -164,21 +202,16 @@ func unique(values []string) []string {
 
 // propose returns the desk to propose for a report about places (states, or
 // outside, or unknown): the first that can receive, works in none of their
-// regions, declared no conflict there, is not linked to government and is not
-// excluded. It proposes nothing if a place is unknown, or if there is only one
-// desk: then the source chooses alone.
-func propose(all []Desk, places, exclude []string) (Desk, bool) {
+// regions, declared no conflict there, is not linked to government, is not silent
+// and is not excluded. It proposes nothing if a place is unknown, or if there is
+// only one desk: then the source chooses alone.
+func propose(all []Desk, places, exclude []string, now time.Time) (Desk, bool) {
 	if len(places) == 0 || len(all) < 2 || slices.Contains(places, stateUnknown) {
 		return Desk{}, false
 	}
-	for _, d := range all {
-		near := slices.ContainsFunc(places, func(p string) bool {
-			return slices.Contains(d.Conflict, p) || regionOf(p) != "" && slices.Contains(d.Regions, regionOf(p))
-		})
-		if near || d.Government {
-			continue
-		}
-		if r, ref := choose(all, []string{d.ID}, exclude); ref == nil && len(r.desks) == 1 {
+	left, _ := takers(all, exclude)
+	for _, d := range left {
+		if !d.near(places) && !d.Government && !d.silent(now) {
 			return d, true
 		}
 	}

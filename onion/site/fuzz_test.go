@@ -106,7 +106,7 @@ func FuzzParts(f *testing.F) {
 // A choice is rejected, or survives being sent again; what it proposes lies
 // outside its places.
 func FuzzChoice(f *testing.F) {
-	for _, seed := range []string{"", "state=SON&state=outside&exclude=government", "desk=a&desk=b&exclude=desk:a", "state=&%zz", "exclude=org:&exclude=org:x", "state=unknown"} {
+	for _, seed := range []string{"", "state=SON&state=outside&exclude=government", "desk=a&desk=b&exclude=desk:a", "state=&%zz", "team-a=yes&team-b=no&team-c=", "team-a=x", "team-=no&team-a=yes&team-a=no", "exclude=org:&exclude=org:x", "state=unknown"} {
 		f.Add(seed)
 	}
 	all := []Desk{{ID: "a", Regions: []Region{"N"}, Organisation: "x"}, {ID: "b", Regions: []Region{"S"}, Government: true}, {ID: "c"}}
@@ -131,7 +131,7 @@ func FuzzChoice(f *testing.F) {
 		if r, ref := choose(all, c.desks, c.exclude); ref == nil {
 			t.Errorf("%q has readers %+v", text, r)
 		}
-		if d, ok := propose(all, c.places, c.exclude); ok {
+		if d, ok := propose(all, c.places, c.exclude, time.Now()); ok {
 			t.Errorf("%q proposes %q", text, d.ID)
 		}
 	})

@@ -45,7 +45,7 @@ func TestHeadersAreExact(t *testing.T) {
 	w := newWorld(t)
 	logtest.Begin(t, w.vault).Publish(t)
 	token := w.token("es")
-	paths := []string{"/", "/es/", "/en/", "/es", "/en", "/es/safety", "/es/keys", "/es/keys/norte.txt", "/es/report", "/es/report?desk=norte",
+	paths := []string{"/", "/es/", "/en/", "/es", "/en", "/es/safety", "/es/help", "/en/privacy", "/es-usted", "/es-usted/", "/es-usted/report", "/es-usted/nope", "/es/keys", "/es/keys/norte.txt", "/es/report", "/es/report?desk=norte",
 		"/log/checkpoint", "/log/tile/0/000.p/1", "/log/tile/entries/000.p/1", "/log", "/log/", "/log/tile/0/000", "/log/tile/data/000.p/1",
 		"/es/codename", "/es/exit", w.site.cssPath, "/fr/", "/nope", "/static/", "/es/report/", "//es/", "/es/mailbox", "/favicon.ico", "/%0aFAKE",
 		"/es/keys/", "/es/keys/vacio.txt", "/es/keys/norte", "/es/keys?%zz"}
@@ -110,6 +110,19 @@ func TestHeadersAreExact(t *testing.T) {
 	checkHeaders(t, w.press(sessionIn(t, opened), "erase"), nil)
 	checkHeaders(t, w.press(sessionIn(t, opened), "erase"), nil)
 
+	for _, lang := range builtIn {
+		for name, r := range w.everyPage(lang) {
+			more := map[string]string{}
+			switch name {
+			case "exit":
+				more["Refresh"] = "0; url=https://www.wikipedia.org/"
+			case "method":
+				more["Allow"] = r.header.Get("Allow")
+			}
+			t.Run(lang+" "+name, func(t *testing.T) { checkHeaders(t, r, more) })
+		}
+	}
+
 	foreign := w.request("GET", "/es/", nil)
 	foreign.Host = "example.org"
 	checkHeaders(t, w.do(foreign), nil)
@@ -138,6 +151,14 @@ func TestStatuses(t *testing.T) {
 		{"GET", "/nope", 404, "Esta página no existe."},
 		{"GET", "/es", 200, "Cuenta lo que sabes."},
 		{"GET", "/en", 200, "Tell us what you know."},
+		{"GET", "/es-usted", 200, "Cuente lo que sabe."},
+		{"GET", "/es-usted/nope", 404, "Esta página no existe."},
+		{"PUT", "/es-usted/report", 405, "Esta página no se puede abrir así."},
+		{"POST", "/es-usted/report", 400, "lo que envió su navegador"},
+		{"GET", "/en/help", 200, "protection mechanism"},
+		{"GET", "/es/help", 200, "mecanismo de protección"},
+		{"GET", "/en/privacy", 200, "We use no cookies."},
+		{"POST", "/es/privacy", 405, "Esta página no se puede abrir así."},
 		{"GET", "/esx", 404, "Esta página no existe."},
 		{"GET", "/static/../locales/es.toml", 404, "Esta página no existe."},
 		{"PUT", "/en/report", 405, "This page cannot be opened like that."},
@@ -249,12 +270,12 @@ func TestRoutes(t *testing.T) {
 	w := newWorld(t)
 	var got []string
 	for _, r := range w.site.engine.Routes() {
-		if !strings.HasPrefix(r.Path, "/en") {
+		if !strings.HasPrefix(r.Path, "/en") && !strings.HasPrefix(r.Path, "/es-usted") {
 			got = append(got, r.Method+" "+r.Path)
 		}
 	}
 	want := []string{"POST /es/report", "POST /es/codename", "POST /es/mailbox", "POST /es/exit"}
-	for _, path := range []string{"/", w.site.cssPath, "/log/*path", "/es", "/es/", "/es/safety", "/es/keys", "/es/keys/:file", "/es/report", "/es/mailbox"} {
+	for _, path := range []string{"/", w.site.cssPath, "/log/*path", "/es", "/es/", "/es/safety", "/es/help", "/es/privacy", "/es/keys", "/es/keys/:file", "/es/report", "/es/mailbox"} {
 		want = append(want, "GET "+path, "HEAD "+path)
 	}
 	slices.Sort(got)

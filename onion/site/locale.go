@@ -2,6 +2,7 @@ package site
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,28 +11,153 @@ import (
 	"golang.org/x/text/language"
 )
 
-// locales are the catalogues in locales/: every sentence of every page.
-type locales struct {
-	byLang map[string]*i18n.Localizer
+// Built-in languages: Spanish that says tú, Spanish that says usted, and English.
+var builtIn = [...]string{"es", "es-usted", "en"}
+
+// tongue is one language of the pages.
+type tongue struct {
+	Code     string // in addresses
+	Base     string // es or en: plural forms, words of codenames, and every text that the language does not have
+	Tag      string // of lang attributes
+	Name     string // as its speakers call it
+	Reviewed bool   // a person who speaks it has read its texts
+	own      map[string]bool
+	texts    *i18n.Localizer
 }
 
-// loadLocales reads the catalogues of all languages.
-func loadLocales(fallback string) (*locales, error) {
-	bundle := i18n.NewBundle(language.Make(fallback))
-	bundle.RegisterUnmarshalFunc("toml", toml.Unmarshal)
-	l := &locales{byLang: map[string]*i18n.Localizer{}}
-	for _, lang := range [...]string{"es", "en"} {
-		path := "locales/" + lang + ".toml"
-		text, err := assets.ReadFile(path)
+// owns reports whether the language has a text of its own for id.
+func (t *tongue) owns(id string) bool { return t.own == nil || t.own[id] }
+
+// locales are the languages: every sentence of every page.
+type locales struct {
+	byCode map[string]*tongue
+}
+
+// loadLocales reads the built-in catalogues, and adds languages to them.
+func loadLocales(added []Language) (*locales, error) {
+	l := &locales{byCode: map[string]*tongue{}}
+	for _, t := range []tongue{
+		{Code: "es", Base: "es", Tag: "es", Name: "Español"},
+		{Code: "es-usted", Base: "es", Tag: "es", Name: "Español (usted)"},
+		{Code: "en", Base: "en", Tag: "en", Name: "English"},
+	} {
+		texts, err := builtInTexts(t.Base)
 		if err != nil {
 			return nil, err
 		}
-		if _, err := bundle.ParseMessageFileBytes(text, path); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+		if t.Code != t.Base { // only what differs
+			more, err := readCatalogue(t.Code)
+			if err != nil {
+				return nil, err
+			}
+			texts = append(texts, more...)
 		}
-		l.byLang[lang] = i18n.NewLocalizer(bundle, lang)
+		t.Reviewed = true
+		if err := l.add(t, texts); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range added {
+		texts, err := builtInTexts(a.base)
+		if err != nil {
+			return nil, err
+		}
+		t := tongue{Code: a.Code, Base: a.base, Tag: a.Code, Name: a.name, Reviewed: a.reviewed != "", own: map[string]bool{}}
+		for _, m := range a.texts {
+			t.own[m.ID] = true
+		}
+		if err := l.add(t, append(texts, a.texts...)); err != nil {
+			return nil, err
+		}
 	}
 	return l, nil
+}
+
+// add makes a language of its texts; of two with one id the later one counts.
+func (l *locales) add(t tongue, texts []*i18n.Message) error {
+	if l.byCode[t.Code] != nil {
+		return fmt.Errorf("language %q stands there twice", t.Code)
+	}
+	tag := language.Make(t.Base)
+	bundle := i18n.NewBundle(tag)
+	if err := bundle.AddMessages(tag, texts...); err != nil {
+		return fmt.Errorf("language %q: %w", t.Code, err)
+	}
+	t.texts = i18n.NewLocalizer(bundle, t.Base)
+	l.byCode[t.Code] = &t
+	return nil
+}
+
+// builtInTexts are all texts in es or en: the catalogue, and the questions as
+// questions.group-N (N from 1), questions.ID and questions.ID.CHOICE.
+func builtInTexts(lang string) ([]*i18n.Message, error) {
+	texts, err := readCatalogue(lang)
+	if err != nil {
+		return nil, err
+	}
+	q, err := loadQuestions()
+	if err != nil {
+		return nil, err
+	}
+	add := func(id string, text map[string]string) {
+		texts = append(texts, &i18n.Message{ID: id, Other: text[lang]})
+	}
+	for i, g := range q.Groups {
+		add(groupText(i), g.Title)
+		for _, one := range g.Question {
+			add(questionText(one.ID), one.Text)
+			for _, c := range one.Choices {
+				add(choiceText(one.ID, c.ID), c.Text)
+			}
+		}
+	}
+	return texts, nil
+}
+
+// readCatalogue reads a file of locales/.
+func readCatalogue(code string) ([]*i18n.Message, error) {
+	path := "locales/" + code + ".toml"
+	text, err := assets.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var tables map[string]map[string]any
+	if err := toml.Unmarshal(text, &tables); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	var texts []*i18n.Message
+	for table, keys := range tables {
+		for key, value := range keys {
+			m, ok := message(table+"."+key, value)
+			if !ok {
+				return nil, fmt.Errorf("%s: %s.%s is no text", path, table, key)
+			}
+			texts = append(texts, m)
+		}
+	}
+	return texts, nil
+}
+
+// message is a text of a catalogue: one string for every number, or a table of
+// plural forms.
+func message(id string, value any) (*i18n.Message, bool) {
+	m := &i18n.Message{ID: id}
+	switch value := value.(type) {
+	case string:
+		m.One, m.Many, m.Other = value, value, value
+	case map[string]any:
+		for form, text := range value {
+			text, ok := text.(string)
+			at := map[string]*string{"one": &m.One, "many": &m.Many, "other": &m.Other}[form]
+			if !ok || at == nil {
+				return nil, false
+			}
+			*at = text
+		}
+	default:
+		return nil, false
+	}
+	return m, true
 }
 
 // text is the sentence id, with args as pairs of name and value. With the name
@@ -48,7 +174,7 @@ func (l *locales) text(lang, id string, args ...any) (string, error) {
 			c.PluralCount = n
 		}
 	}
-	return l.byLang[lang].Localize(c)
+	return l.byCode[lang].texts.Localize(c)
 }
 
 // must is text for ids that stand in this program: the catalogues have them all.
@@ -60,19 +186,19 @@ func (l *locales) must(lang, id string, args ...any) string {
 	return text
 }
 
-// name is the text of one language from the operator's files, or of another one
-// if that is missing.
-func name(text map[string]string, lang string) string {
-	for _, l := range [...]string{lang, "es", "en"} {
-		if text[l] != "" {
-			return text[l]
+// local is a text from the operator's files, in the language, else in the one that
+// it is built on, else in any.
+func (l *locales) local(text map[string]string, lang string) string {
+	for _, code := range slices.Concat([]string{lang, l.byCode[lang].Base}, builtIn[:]) {
+		if text[code] != "" {
+			return text[code]
 		}
 	}
 	return ""
 }
 
-// sizeText is a size in bytes as people read it: "4 GB", "1,5 MB" (es), "1.5 MB".
-func sizeText(n int64, lang string) string {
+// size is a size in bytes as people read it: "4 GB", "1,5 MB" (es), "1.5 MB".
+func (l *locales) size(n int64, lang string) string {
 	unit, name := int64(1<<10), "KB"
 	switch {
 	case n >= 1<<30:
@@ -87,7 +213,7 @@ func sizeText(n int64, lang string) string {
 	text := strconv.FormatInt(tenths/10, 10)
 	if tenths%10 != 0 {
 		point := "."
-		if lang == "es" {
+		if l.byCode[lang].Base == "es" {
 			point = ","
 		}
 		text += point + strconv.FormatInt(tenths%10, 10)

@@ -98,8 +98,9 @@ type fileView struct {
 
 // buttonView is a button of an open mailbox.
 type buttonView struct {
-	Action, Text, Class, Entry string
-	Number                     int
+	Action, Class, Entry string
+	Text                 said
+	Number               int
 }
 
 // Button is the data of the template of a button with the sentence id.
@@ -115,7 +116,7 @@ func (v view) ReplyButton(action string, number int, id, class string) (view, er
 
 // FileButton is Button for a file.
 func (v view) FileButton(f fileView) view {
-	return v.With(buttonView{Action: "file", Text: f.Text, Class: "second", Entry: f.Entry, Number: f.Number})
+	return v.With(buttonView{Action: "file", Text: said{Text: f.Text}, Class: "second", Entry: f.Entry, Number: f.Number})
 }
 
 // With is what a template within a page gets: the view, with a page of its own.
@@ -252,7 +253,7 @@ func (v *visit) showReply(r reply, i vault.Item, room int) replyView {
 		w.Files = append(w.Files, fileView{i.Number, "message.txt", v.site.locales.must(v.lang, "mailbox.save_text")})
 	}
 	for _, f := range r.files[:min(len(r.files), maxFileButton)] {
-		text := v.site.locales.must(v.lang, "mailbox.save", "name", fileName(f.Name), "size", sizeText(f.Size, v.lang))
+		text := v.site.locales.must(v.lang, "mailbox.save", "name", fileName(f.Name), "size", v.site.locales.size(f.Size, v.lang))
 		w.Files = append(w.Files, fileView{i.Number, f.Entry, text})
 	}
 	w.More = len(r.files) > maxFileButton
@@ -287,7 +288,7 @@ func (v *visit) place(i vault.Item, ciphertext io.ReaderAt) replyPlace {
 			continue
 		}
 		for _, r := range d.Recipients {
-			p.writers[r.Fingerprint()] = name(d.Name, v.lang)
+			p.writers[r.Fingerprint()] = v.site.locales.local(d.Name, v.lang)
 		}
 	}
 	return p
@@ -316,7 +317,7 @@ func (v *visit) showTeams(p *mailboxPage) {
 func (v *visit) team(id string) string {
 	for _, d := range v.site.desks() {
 		if d.ID == id {
-			return name(d.Name, v.lang)
+			return v.site.locales.local(d.Name, v.lang)
 		}
 	}
 	return id

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,9 +23,11 @@ const answerTime = 5 * time.Minute
 
 // loadTemplates parses templates/: base.html, parts.html and one file a page.
 func loadTemplates() (map[string]*template.Template, error) {
-	base, err := template.ParseFS(assets, "templates/base.html", "templates/parts.html")
-	if err != nil {
-		return nil, err
+	base := template.New("")
+	for _, name := range [...]string{"base", "parts"} {
+		if err := parseTemplate(base, name); err != nil {
+			return nil, err
+		}
 	}
 	files, err := assets.ReadDir("templates")
 	if err != nil {
@@ -40,11 +43,24 @@ func loadTemplates() (map[string]*template.Template, error) {
 		if err != nil {
 			return nil, err
 		}
-		if pages[name], err = t.ParseFS(assets, "templates/"+f.Name()); err != nil {
+		if err := parseTemplate(t, name); err != nil {
 			return nil, err
 		}
+		pages[name] = t
 	}
 	return pages, nil
+}
+
+// sentence is {{.T "id"}} in a template, which stands for {{template "said" (.T "id")}}.
+var sentence = regexp.MustCompile(`\{\{(-?) *(\$?\.(?:T|Sign) [^{}]*?) *(-?)\}\}`)
+
+func parseTemplate(t *template.Template, name string) error {
+	text, err := assets.ReadFile("templates/" + name + ".html")
+	if err != nil {
+		return err
+	}
+	_, err = t.Parse(sentence.ReplaceAllString(string(text), `{{$1 template "said" ($2) $3}}`))
+	return err
 }
 
 // view is what a template gets.
@@ -67,20 +83,69 @@ type errorView struct {
 	Field string // id of the field, or empty
 }
 
-// T is the sentence id of the catalogue.
-func (v view) T(id string, args ...any) (string, error) {
+// Ways reports whether the summary names other ways to report: where trying again
+// does not help at once.
+func (e errorView) Ways() bool {
+	return slices.Contains([]string{"no_desk", "desk_keys", "none_outside", "none_fits", "encrypt", "store", "full", "no_team"}, e.Key)
+}
+
+// T is the sentence id of the catalogue, between tags. If the language has no such
+// text of its own, it is marked as one in the language's base.
+func (v view) T(id string, args ...any) (said, error) {
+	text, err := v.Text(id, args...)
+	if t := v.Tongue(); !t.owns(id) {
+		return said{text, t.Base}, err
+	}
+	return said{Text: text}, err
+}
+
+// said is a sentence for the template of that name.
+type said struct {
+	Text string
+	Base string // language, if it is not the page's
+}
+
+// Text is T without a mark: within another sentence, and where no tag can stand.
+func (v view) Text(id string, args ...any) (string, error) {
 	return v.site.locales.text(v.Lang, id, args...)
 }
 
+// Tongue is the language of the page.
+func (v view) Tongue() *tongue { return v.site.locales.byCode[v.Lang] }
+
+// InBase is the sentence id in the base of the page's language.
+func (v view) InBase(id string) (string, error) {
+	return v.site.locales.text(v.Tongue().Base, id)
+}
+
 // Local is a text from the operator's files.
-func (v view) Local(text map[string]string) string { return name(text, v.Lang) }
+func (v view) Local(text map[string]string) string { return v.site.locales.local(text, v.Lang) }
+
+// Sign is the sentence about the last sign of a desk: known for the day of one,
+// silent for one that is too old, and none for one that is not known.
+func (v view) Sign(d deskView, known, silent, none string) (said, error) {
+	if d.LastSign.IsZero() {
+		return v.T(none)
+	}
+	if d.Silent {
+		known = silent
+	}
+	month, err := v.Text(monthText(d.LastSign.Month()))
+	if err != nil {
+		return said{}, err
+	}
+	return v.T(known, "month", month, "year", d.LastSign.Year())
+}
+
+func monthText(m time.Month) string { return "month." + strconv.Itoa(int(m)) }
 
 // Desk is the data of the template that describes a desk.
 func (v view) Desk(d deskView) any {
 	return struct {
 		view
 		deskView
-	}{v, d}
+		Desk deskView
+	}{v, d, d}
 }
 
 // Config is the operator's part.
@@ -90,8 +155,13 @@ func (v view) Config() Config { return v.site.config }
 func (v view) CSS() string { return v.site.cssPath }
 
 // Others are the other languages of the site.
-func (v view) Others() []string {
-	return slices.DeleteFunc(slices.Clone(v.site.config.Languages), func(l string) bool { return l == v.Lang })
+func (v view) Others() (others []*tongue) {
+	for _, code := range v.site.config.Languages {
+		if code != v.Lang {
+			others = append(others, v.site.locales.byCode[code])
+		}
+	}
+	return others
 }
 
 // Date is a day (2006-01-02), as people read it.
@@ -100,15 +170,15 @@ func (v view) Date(day string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	month, err := v.T("month." + strconv.Itoa(int(t.Month())))
+	month, err := v.Text(monthText(t.Month()))
 	if err != nil {
 		return "", err
 	}
-	return v.T("mailbox.date", "day", t.Day(), "month", month, "year", t.Year())
+	return v.Text("mailbox.date", "day", t.Day(), "month", month, "year", t.Year())
 }
 
 // MaxReport is the limit of one report, as people read it.
-func (v view) MaxReport() string { return sizeText(v.site.config.MaxReport, v.Lang) }
+func (v view) MaxReport() string { return v.site.locales.size(v.site.config.MaxReport, v.Lang) }
 
 // page answers with a page. The whole page is made first, so that its length is
 // known and a fault in a template shows nothing of it.
@@ -172,6 +242,24 @@ func (s *Site) safety(c *gin.Context, lang string) {
 	s.page(c, http.StatusOK, "safety", view{Lang: lang, Path: "/safety", Step: 1})
 }
 
+// help tells where else a source can turn.
+func (s *Site) help(c *gin.Context, lang string) {
+	s.page(c, http.StatusOK, "help", view{Lang: lang, Path: "/help"})
+}
+
+// privacy tells what is kept of a source, for how long, and who can read it.
+func (s *Site) privacy(c *gin.Context, lang string) {
+	s.page(c, http.StatusOK, "privacy", view{Lang: lang, Path: "/privacy", Page: privacyPage{
+		Days: s.config.RetentionDays, Total: s.config.RetentionDays + extraDays, Backups: s.config.BackupDays,
+	}})
+}
+
+// privacyPage is the data of the privacy notice, in days.
+type privacyPage struct {
+	Days, Total int // that a mailbox lasts, and that it lasts if something was never seen
+	Backups     int // after which no backup copy can be read any more
+}
+
 // exit answers the button "leave now": a small page that says nothing, and goes
 // on outward by itself. A redirect would be stopped by form-action. An open
 // mailbox is closed.
@@ -196,6 +284,10 @@ type deskView struct {
 	Languages  string
 	Government bool
 	Receives   bool
+	LastSign   time.Time // when its reviewers last said that they are reading, UTC; zero = not known
+	Silent     bool      // too long ago
+	Brief      bool      // only what a source must know
+	Words      []string  // of its keys
 	Chosen     bool
 	Excluded   bool
 	Keys       []keyView // on the keys page only
@@ -223,10 +315,31 @@ func (s *Site) showDesk(d Desk, lang string) deskView {
 		}
 	}
 	return deskView{
-		ID: d.ID, Name: name(d.Name, lang), Runs: name(d.Runs, lang),
+		ID: d.ID, Name: s.locales.local(d.Name, lang), Runs: s.locales.local(d.Runs, lang),
 		Regions: d.Regions, Languages: strings.Join(languages, ", "),
 		Government: d.Government, Receives: len(d.Recipients) > 0,
+		LastSign: d.LastSign.UTC(), Silent: d.silent(s.now()),
 	}
+}
+
+// Up to so many desks a page tells all that is known about each.
+const (
+	describeReaders = 10 // of the readers of a report
+	describeDesks   = 60 // of the list to choose from, where everything is less
+)
+
+// showReaders shows the desks that will read a report.
+func (s *Site) showReaders(r readers, lang string) (views []deskView) {
+	for _, d := range r.desks {
+		v := s.showDesk(d, lang)
+		if v.Brief = len(r.desks) > describeReaders; !v.Brief {
+			for _, key := range d.Recipients {
+				v.Words = append(v.Words, s.keyWords(lang, key.Fingerprint()))
+			}
+		}
+		views = append(views, v)
+	}
+	return views
 }
 
 // The keys page shows up to maxInline recipients in full, about 2 KB each, up to

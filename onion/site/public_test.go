@@ -112,7 +112,7 @@ func TestAssets(t *testing.T) {
 	w := newWorld(t)
 	loaded := regexp.MustCompile(`<link rel="stylesheet" href="/([^"]+)"`)
 	paths := map[string]bool{}
-	for _, lang := range []string{"es", "en"} {
+	for _, lang := range builtIn {
 		for name, r := range w.everyPage(lang) {
 			m := loaded.FindAllStringSubmatch(r.body, -1)
 			if len(m) != 1 {

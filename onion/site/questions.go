@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -75,8 +77,8 @@ func parseQuestions(text []byte) (questions, error) {
 
 func (q question) check() error {
 	switch {
-	case !validID.MatchString(q.ID):
-		return errors.New("id is not of a-z, 0-9 and -")
+	case !validID.MatchString(q.ID) || q.ID == answerPlaces || q.ID == answerRoles || strings.HasPrefix(q.ID, "group-"):
+		return errors.New("id is not of a-z, 0-9 and -, or is taken")
 	case !bilingual(q.Text):
 		return errors.New("no text in es and en")
 	case q.Type != "text" && q.Type != "one" && q.Type != "many":
@@ -96,8 +98,33 @@ func (q question) check() error {
 
 func bilingual(text map[string]string) bool { return text["es"] != "" && text["en"] != "" }
 
+// Ids of the texts of questions in the catalogues.
+func groupText(i int) string          { return "questions.group-" + strconv.Itoa(i+1) }
+func questionText(id string) string   { return "questions." + id }
+func choiceText(id, ch string) string { return "questions." + id + "." + ch }
+
+// Two answers are no questions of questions.toml: the places that the source ticked,
+// as codes of states or outside, and what happened in each, as PLACE:ROLE.
+const (
+	answerPlaces = "states"
+	answerRoles  = "roles"
+
+	askPlaces = 8 // up to so many places the form asks what happened in each
+)
+
+// roles are what can have happened in a place: someone was recruited there, was taken
+// there or through it, was exploited there, or the official works there.
+var roles = [...]string{"recruited", "moved", "exploited", "official"}
+
 // accepts reports whether value answers the question id.
 func (q questions) accepts(id, value string) bool {
+	switch id {
+	case answerPlaces:
+		return value != stateUnknown && isPlace(value)
+	case answerRoles:
+		place, role, _ := strings.Cut(value, ":")
+		return q.accepts(answerPlaces, place) && slices.Contains(roles[:], role)
+	}
 	for _, g := range q.Groups {
 		for _, one := range g.Question {
 			if one.ID == id {

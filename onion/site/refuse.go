@@ -33,6 +33,7 @@ var (
 	errDesksMany   = &refusal{key: "desks_many", status: http.StatusUnprocessableEntity, field: "desks", choose: true}
 	errNoDesk      = &refusal{key: "no_desk", status: http.StatusUnprocessableEntity, field: "desks", choose: true}
 	errBusy        = &refusal{key: "busy", status: http.StatusServiceUnavailable}
+	errOften       = &refusal{key: "often", status: http.StatusTooManyRequests} // one circuit has too much under way
 	errFull        = &refusal{key: "full", status: http.StatusServiceUnavailable}
 	errStore       = &refusal{key: "store", status: http.StatusInternalServerError}
 	errEncrypt     = &refusal{key: "encrypt", status: http.StatusInternalServerError}

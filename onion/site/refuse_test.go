@@ -319,10 +319,26 @@ func TestFaultsAreRefused(t *testing.T) {
 		for range 2 {
 			w.site.uploads.take(t.Context())
 		}
-		w.refused(w.send("es", parts...), http.StatusServiceUnavailable, "busy", "sigue aquí")
+		w.refused(w.send("es", parts...), http.StatusTooManyRequests, "often", "sigue aquí")
 		codenameIn(t, w.send("es", field("token", w.token("es")), field("desk", "norte"), field("message", "text alone passes")))
 		circuit = 8
 		codenameIn(t, w.send("es", parts...))
+	})
+	t.Run("circuit's share of derivations taken", func(t *testing.T) {
+		w := newWorld(t, func(c *Config) { c.Circuit = func(context.Context) (uint32, bool) { return 7, true } })
+		parts := report(w)
+		for range (kdfSlots + kdfQueue) / 4 {
+			w.site.kdf.places.take(t.Context())
+		}
+		w.refused(w.send("es", parts...), http.StatusTooManyRequests, "often", "sigue aquí")
+		for _, lang := range builtIn {
+			words := w.site.words[lang].Draw([32]byte{1}).String()
+			r := w.signIn(lang, words)
+			if r.status != http.StatusTooManyRequests || !strings.Contains(r.body, w.sentence(lang, "signin.often")) || !strings.Contains(r.body, words+"</textarea>") {
+				t.Errorf("%s: status %d:\n%s", lang, r.status, r.body)
+			}
+			checkHeaders(t, r, nil)
+		}
 	})
 	t.Run("derivation busy", func(t *testing.T) {
 		w := newWorld(t)

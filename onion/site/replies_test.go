@@ -128,7 +128,11 @@ func TestReplyTextIsInert(t *testing.T) {
 		page := m.signIn("es", m.words)
 		checkPage(t, "es", page.body)
 		m.has(page, http.StatusOK, "reply.checked")
-		checkPage(t, "es", m.press(sessionIn(t, page), "read", "number", strconv.Itoa(item.Number)).body)
+		page = m.press(sessionIn(t, page), "read", "number", strconv.Itoa(item.Number))
+		checkPage(t, "es", page.body)
+		refused := m.add(field("session", sessionIn(t, page)), field("message", x), field("desk", "x"), file(x, x)) // no such field
+		checkPage(t, "es", refused.body)
+		m.has(refused, http.StatusBadRequest, "error.malformed")
 	}
 	for _, x := range []string{`<script>`, `"><img src=x>`, "-1", "99999999999999999999", "1;2"} {
 		for _, action := range []string{"read", "delete", "file", x} {

@@ -31,7 +31,7 @@ func (s *Site) retention() vault.Retention {
 type signInView struct {
 	Token   string
 	Words   string // as typed; shown again only in the answer to who typed them
-	Wrong   string // what is wrong: words, count, unknown or busy; empty for nothing
+	Wrong   string // what is wrong: words, count, unknown, busy or often; empty for nothing
 	Unknown []string
 	Count   int  // words typed
 	Again   bool // a mailbox was open
@@ -93,7 +93,7 @@ func (s *Site) signIn(c *gin.Context, lang string, values url.Values) {
 		return
 	}
 	typed := plainText([]byte(values.Get("codename")))
-	words, err := codename.Parse(typed, lang)
+	words, err := codename.Parse(typed, s.locales.byCode[lang].Base)
 	if wrong, ok := errors.AsType[*codename.WordsError](err); ok {
 		p := signInView{Words: typed, Wrong: "words", Unknown: wrong.Unknown, Count: wrong.Count}
 		if len(wrong.Unknown) == 0 {
@@ -104,7 +104,14 @@ func (s *Site) signIn(c *gin.Context, lang string, values url.Values) {
 	}
 	keys, err := s.kdf.derive(c.Request.Context(), words)
 	if err != nil {
-		s.showSignIn(c, http.StatusServiceUnavailable, lang, signInView{Words: typed, Wrong: "busy"})
+		p := signInView{Words: typed, Wrong: errBusy.key}
+		ref := asRefusal(err)
+		if ref == errOften {
+			p.Wrong = ref.key
+		} else {
+			ref = errBusy
+		}
+		s.showSignIn(c, ref.status, lang, p)
 		return
 	}
 	derived := time.Now()

@@ -52,7 +52,8 @@ import (
 type Config struct {
 	Origin        string
 	Organisation  string   // shown on the landing page; may be empty
-	Languages     []string // of "es", "en"; the first is the default; none means "es"
+	Languages     []string // of "es", "es-usted", "en" and the codes of Added; the first is the default; none means "es"
+	Added         []Language
 	Demo          bool     // every page says TEST in both languages
 	Hosts         []string // accepted Host values, exact, lower case, with port where there is one
 	Params        codename.Params
@@ -60,10 +61,13 @@ type Config struct {
 	MaxFiles      int    // 0 = 20
 	MinRate       int64  // bytes a second that a body must keep up, averaged over a minute; 0 = 512
 	MaxUploads    int    // file uploads at once; 0 = 8
+	MaxForms      int    // forms that are read and answered at once, uploads too; 0 = 192
+	Derivations   int    // of keys from codenames at once, of 64 MiB each; 0 = 2
 	RetentionDays int    // 0 = 180
 	BackupDays    int    // after which no backup copy can be read any more; 0 = 30
 	Hotline       string // may be empty
 	OtherWays     []Way  // other ways to report
+	Lawyer        string // who reviewed the pages on privacy and help, and when; empty: they say that nobody has
 	LeaveTo       string // where the neutral page goes on to; default https://www.wikipedia.org/
 
 	// Governance tells the sequence of the governance note in force, which each
@@ -103,6 +107,7 @@ type Site struct {
 	sessions  *sessions
 	kdf       *kdf
 	uploads   *places // for uploads of files
+	forms     *places // for whatever is posted
 	words     map[string]*codename.List
 	locales   *locales
 	templates map[string]*template.Template
@@ -126,18 +131,23 @@ func New(c Config, v *vault.Vault, desks func() []Desk) (*Site, error) {
 		tokens:   newTokens(),
 		signIns:  newTokens(),
 		sessions: newSessions(),
-		kdf:      newKDF(c.Params, c.Circuit),
+		kdf:      newKDF(c.Params, c.Derivations, c.Circuit),
 		uploads:  newPlaces(c.MaxUploads, uploadQueue, c.MaxUploads/4, c.Circuit),
+		forms:    newPlaces(c.MaxForms, 2*c.MaxForms, c.MaxForms/formShare, c.Circuit),
 		words:    map[string]*codename.List{},
 		now:      time.Now,
 	}
+	if s.locales, err = loadLocales(c.Added); err != nil {
+		return nil, err
+	}
 	for _, lang := range c.Languages {
-		if s.words[lang], err = codename.ForLanguage(lang); err != nil {
+		t := s.locales.byCode[lang]
+		if t == nil {
+			return nil, fmt.Errorf("language %q: not one of es, es-usted, en, and not added", lang)
+		}
+		if s.words[lang], err = codename.ForLanguage(t.Base); err != nil {
 			return nil, fmt.Errorf("language %q: %w", lang, err)
 		}
-	}
-	if s.locales, err = loadLocales(c.Languages[0]); err != nil {
-		return nil, err
 	}
 	if s.questions, err = loadQuestions(); err != nil {
 		return nil, err
@@ -161,11 +171,6 @@ func (c Config) withDefaults() (Config, error) {
 	if len(c.Languages) == 0 {
 		c.Languages = []string{"es"}
 	}
-	for _, lang := range c.Languages {
-		if lang != "es" && lang != "en" {
-			return c, fmt.Errorf("language %q: not one of es, en", lang)
-		}
-	}
 	if c.Governance == nil {
 		c.Governance = func() uint64 { return 0 }
 	}
@@ -183,9 +188,11 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxFiles, 20)
 	setDefault(&c.MinRate, 512)
 	setDefault(&c.MaxUploads, 8)
+	setDefault(&c.MaxForms, 192)
+	setDefault(&c.Derivations, kdfSlots)
 	setDefault(&c.RetentionDays, 180)
 	setDefault(&c.BackupDays, 30)
-	if c.MaxReport < 0 || c.MaxFiles < 0 || c.MinRate < 0 || c.MaxUploads < 0 || c.RetentionDays < 0 || c.BackupDays < 0 {
+	if c.MaxReport < 0 || c.MaxFiles < 0 || c.MinRate < 0 || c.MaxUploads < 0 || c.MaxForms < 0 || c.Derivations < 0 || c.RetentionDays < 0 || c.BackupDays < 0 {
 		return c, errors.New("negative limit")
 	}
 	return c, nil
@@ -211,7 +218,7 @@ func (s *Site) routes() *gin.Engine {
 	e.RedirectFixedPath = false
 	e.HandleMethodNotAllowed = true
 	e.ForwardedByClientIP = false
-	e.Use(s.recover, s.guard)
+	e.Use(s.recover, s.guard, s.takeForm)
 	e.NoRoute(func(c *gin.Context) { s.fail(c, http.StatusNotFound) })
 	e.NoMethod(func(c *gin.Context) { s.fail(c, http.StatusMethodNotAllowed) })
 
@@ -227,6 +234,8 @@ func (s *Site) routes() *gin.Engine {
 		get(at, s.in(lang, s.landing))
 		get(at+"/", s.in(lang, s.landing))
 		get(at+"/safety", s.in(lang, s.safety))
+		get(at+"/help", s.in(lang, s.help))
+		get(at+"/privacy", s.in(lang, s.privacy))
 		get(at+"/keys", s.in(lang, s.keys))
 		get(at+"/keys/:file", s.keysFile)
 		get(at+"/report", s.in(lang, s.choose))

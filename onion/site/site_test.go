@@ -62,6 +62,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 		{ID: "otro", Regions: []Region{"B"}, Organisation: "gob", Recipients: w.recipients("e")},
 	}
 	for i := range w.desks {
+		w.desks[i].LastSign = time.Now()
 		w.desks[i].Name = map[string]string{"es": "Equipo " + w.desks[i].ID, "en": "Team " + w.desks[i].ID}
 	}
 
@@ -69,7 +70,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Origin: testOrigin, Languages: []string{"es", "en"}, Hosts: []string{l.Addr().String()}, Params: p}
+	c := Config{Origin: testOrigin, Languages: builtIn[:], Hosts: []string{l.Addr().String()}, Params: p}
 	for _, f := range change {
 		f(&c)
 	}

@@ -64,6 +64,16 @@ func regionOf(code string) Region {
 	return ""
 }
 
+// stateName is the name of a state, or "" if code names none.
+func stateName(code string) string {
+	for _, s := range states {
+		if s.Code == code {
+			return s.Name
+		}
+	}
+	return ""
+}
+
 // isPlace reports whether code is an answer that the list of states offers.
 func isPlace(code string) bool {
 	return code == stateOutside || code == stateUnknown || regionOf(code) != ""

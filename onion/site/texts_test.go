@@ -11,29 +11,30 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/nicksnyder/go-i18n/v2/i18n"
-	"github.com/pelletier/go-toml/v2"
 	"golang.org/x/net/html"
-	"golang.org/x/text/language"
 )
 
-// sentences returns every text of a language that the pages can show: the
-// catalogue by id, and the questions as "questions." and the id.
+// sentences returns every text of a built-in language that the pages can show: the
+// catalogue by id, with the forms of a plural in lines, and the questions.
 func sentences(t *testing.T, lang string) map[string]string {
 	t.Helper()
-	all := catalogue(t, lang)
+	all := catalogue(t, strings.TrimSuffix(lang, "-usted"))
 	q, err := loadQuestions()
 	if err != nil {
 		t.Fatal(err)
 	}
+	base := strings.TrimSuffix(lang, "-usted")
 	for i, g := range q.Groups {
-		all[fmt.Sprintf("questions.group-%d", i+1)] = g.Title[lang]
+		all[groupText(i)] = g.Title[base]
 		for _, one := range g.Question {
-			all["questions."+one.ID] = one.Text[lang]
+			all[questionText(one.ID)] = one.Text[base]
 			for _, c := range one.Choices {
-				all["questions."+one.ID+"."+c.ID] = c.Text[lang]
+				all[choiceText(one.ID, c.ID)] = c.Text[base]
 			}
 		}
+	}
+	if lang != base {
+		maps.Copy(all, catalogue(t, lang))
 	}
 	return all
 }
@@ -41,8 +42,8 @@ func sentences(t *testing.T, lang string) map[string]string {
 // Every plural of every language is whole: no form lacks a value.
 func TestPluralsAreWhole(t *testing.T) {
 	w := newWorld(t)
-	for _, lang := range []string{"es", "en"} {
-		for id, text := range catalogue(t, lang) {
+	for _, lang := range builtIn {
+		for id, text := range sentences(t, lang) {
 			names := placeholders(text)
 			if !slices.Contains(names, "n") {
 				continue
@@ -56,55 +57,6 @@ func TestPluralsAreWhole(t *testing.T) {
 				if err != nil || strings.Contains(got, "<no value>") || strings.Contains(got, "{{") || !strings.Contains(got, fmt.Sprint(n)) {
 					t.Errorf("%s %s with %d: %q, %v", lang, id, n, got, err)
 				}
-			}
-		}
-	}
-}
-
-// pseudo puts brackets round every text of the catalogue and of the questions of
-// a language. What a page then shows outside of brackets has another source.
-func (w *world) pseudo(lang string) {
-	w.t.Helper()
-	text, err := assets.ReadFile("locales/" + lang + ".toml")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	var tables map[string]map[string]any
-	if err := toml.Unmarshal(text, &tables); err != nil {
-		w.t.Fatal(err)
-	}
-	bracket := func(s any) string { return "⟦" + s.(string) + "⟧" }
-	var messages []*i18n.Message
-	for table, keys := range tables {
-		for key, v := range keys {
-			m := &i18n.Message{ID: table + "." + key}
-			if forms, ok := v.(map[string]any); ok {
-				m.One, m.Other = bracket(forms["one"]), bracket(forms["other"])
-				if forms["many"] != nil {
-					m.Many = bracket(forms["many"])
-				}
-			} else {
-				m.Other = bracket(v)
-			}
-			messages = append(messages, m)
-		}
-	}
-	tag := language.Make(lang)
-	bundle := i18n.NewBundle(tag)
-	if err := bundle.AddMessages(tag, messages...); err != nil {
-		w.t.Fatal(err)
-	}
-	w.site.locales.byLang[lang] = i18n.NewLocalizer(bundle, lang)
-
-	for i := range w.site.questions.Groups {
-		g := &w.site.questions.Groups[i]
-		g.Title = map[string]string{lang: bracket(g.Title[lang])}
-		for j := range g.Question {
-			q := &g.Question[j]
-			q.Text = map[string]string{lang: bracket(q.Text[lang])}
-			q.Choices = slices.Clone(q.Choices)
-			for k := range q.Choices {
-				q.Choices[k].Text = map[string]string{lang: bracket(q.Choices[k].Text[lang])}
 			}
 		}
 	}
@@ -149,21 +101,20 @@ func visible(t *testing.T, page string, see func(n *html.Node, text string)) {
 // Everything that is read on a page comes from the catalogues, from the operator
 // or from the source, but for the names of states and languages.
 func TestEveryVisibleTextIsInACatalogue(t *testing.T) {
-	for _, lang := range []string{"es", "en"} {
-		w := newWorld(t)
-		known := []string{"Español", "English", "SHA-256"}
+	for _, base := range []string{"es", "en"} {
+		w := newPseudoWorld(t, base, nil)
+		known := []string{"Español", "English", "SHA-256", w.site.locales.must(base, "page.unreviewed")}
 		for _, s := range states {
 			known = append(known, s.Name)
 		}
 		for _, d := range w.desks {
-			known = append(known, d.Name[lang])
+			known = append(known, d.Name[base])
 			for _, r := range d.Recipients {
-				known = append(known, w.site.keyWords(lang, r.Fingerprint()))
+				known = append(known, w.site.keyWords(base, r.Fingerprint()))
 			}
 		}
 		slices.SortFunc(known, func(a, b string) int { return len(b) - len(a) }) // Baja California Sur first
-		w.pseudo(lang)
-		for name, r := range w.everyPage(lang) {
+		for name, r := range w.everyPage(pseudoCode) {
 			shown := 0
 			visible(t, r.body, func(n *html.Node, text string) {
 				if strings.Contains(text, "⟦") {
@@ -178,11 +129,11 @@ func TestEveryVisibleTextIsInACatalogue(t *testing.T) {
 					rest = strings.ReplaceAll(rest, k, "")
 				}
 				if strings.IndexFunc(rest, unicode.IsLetter) >= 0 {
-					t.Errorf("%s %s: %q in <%s> is not of the catalogue", lang, name, rest, n.Data)
+					t.Errorf("%s %s: %q in <%s> is not of the catalogue", base, name, rest, n.Data)
 				}
 			})
 			if shown == 0 {
-				t.Errorf("%s %s shows nothing of the catalogue", lang, name)
+				t.Errorf("%s %s shows nothing of the catalogue", base, name)
 			}
 		}
 	}
@@ -208,6 +159,45 @@ func TestTemplatesHoldNoText(t *testing.T) {
 		}
 		if words := wordLetters.FindAllString(rest, -1); len(words) > 0 {
 			t.Errorf("%s holds the words %q", f.Name(), words)
+		}
+	}
+}
+
+// Without a stylesheet, 40 characters wide, each choice stands on a line of its own
+// and each question whole before its field.
+func TestPlainTextIsReadable(t *testing.T) {
+	w3m, err := exec.LookPath("w3m")
+	if err != nil && os.Getenv("CI") != "true" {
+		t.Skip("w3m (make deps installs it): ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	box := regexp.MustCompile(`\[[ *]\]|\([ *]\)`)
+	whole := strings.NewReplacer(" ", "", "\n", "", "\u00a0", "")
+	for _, lang := range builtIn {
+		for name, r := range w.everyPage(lang) {
+			c := exec.Command(w3m, "-dump", "-T", "text/html", "-I", "UTF-8", "-O", "UTF-8", "-cols", "40")
+			c.Stdin = strings.NewReader(r.body)
+			out, err := c.Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(string(out)) {
+				if at := box.FindAllStringIndex(line, -1); len(at) > 0 && (len(at) > 1 || strings.TrimSpace(line[:at[0][0]]) != "") {
+					t.Errorf("%s %s: %q", lang, name, line)
+				}
+			}
+			root, err := html.Parse(strings.NewReader(r.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n := range root.Descendants() {
+				if n.Data == "label" && len(n.Attr) > 0 && n.Attr[0].Val != "file" && !strings.Contains(whole.Replace(string(out)), whole.Replace(n.FirstChild.Data)+"[") {
+					t.Errorf("%s %s: %q does not stand before its field in:\n%s", lang, name, n.FirstChild.Data, out)
+				}
+			}
 		}
 	}
 }
@@ -323,9 +313,9 @@ const least = 40
 // Every page, and every table of the catalogues, is easy to read: INFLESZ at least
 // 65, Flesch at least 70, at most 15 words in the mean sentence.
 func TestReadability(t *testing.T) {
-	floor := map[string]float64{"es": 65, "en": 70}
+	floor := map[string]float64{"es": 65, "es-usted": 65, "en": 70}
 	w := newWorld(t)
-	for _, lang := range []string{"es", "en"} {
+	for _, lang := range builtIn {
 		of := map[string]*measure{}
 		add := func(name, text string) {
 			if of[name] == nil {
@@ -388,7 +378,8 @@ func paragraphs(t *testing.T, page string) []string {
 
 // Every word is in the dictionary of Debian (es_MX, en_US) or in testdata/words.LANG.txt.
 func TestSpelling(t *testing.T) {
-	for lang, dictionary := range map[string]string{"es": "es_MX", "en": "en_US"} {
+	for _, lang := range [...]string{"es", "en"} {
+		dictionary := map[string]string{"es": "es_MX", "en": "en_US"}[lang]
 		path, err := exec.LookPath("hunspell")
 		if err == nil {
 			// Without the dictionary hunspell would take every word.
@@ -411,6 +402,11 @@ func TestSpelling(t *testing.T) {
 			}
 		}
 		all := sentences(t, lang)
+		if lang == "es" {
+			for id, text := range catalogue(t, "es-usted") {
+				all["usted."+id] = text
+			}
+		}
 		c := exec.Command(path, "-d", dictionary, "-i", "utf-8", "-l")
 		c.Stdin = strings.NewReader(placeholder.ReplaceAllString(strings.Join(slices.Sorted(maps.Values(all)), "\n"), ""))
 		out, err := c.Output()
@@ -482,9 +478,9 @@ var forbiddenWords = map[string][]struct {
 }
 
 func TestVocabulary(t *testing.T) {
-	for lang, rules := range forbiddenWords {
+	for _, lang := range builtIn {
 		all := sentences(t, lang)
-		for _, rule := range rules {
+		for _, rule := range forbiddenWords[strings.TrimSuffix(lang, "-usted")] {
 			// \b knows ASCII only: é would end a word.
 			bad := regexp.MustCompile(`(?i)(?:^|[^\p{L}])(` + rule.pattern + `)(?:[^\p{L}]|$)`)
 			for id, text := range all {

@@ -127,7 +127,7 @@ func TestDerivationQueue(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		k := newKDF(codename.Params{Time: 1, Memory: 8, Threads: 1}, nil)
+		k := newKDF(codename.Params{Time: 1, Memory: 8, Threads: 1}, kdfSlots, nil)
 		var leave []func()
 		for range kdfSlots {
 			l, err := k.places.enter(t.Context())
@@ -276,16 +276,16 @@ func TestPropose(t *testing.T) {
 		{nil, nil, ""},
 		{[]string{"QRO"}, []string{"desk:norte"}, "sur"},
 	} {
-		got, _ := propose(w.desks, tt.places, tt.exclude)
+		got, _ := propose(w.desks, tt.places, tt.exclude, time.Now())
 		if got.ID != tt.want {
 			t.Errorf("%v without %v: %q, want %q", tt.places, tt.exclude, got.ID, tt.want)
 		}
 	}
-	if d, ok := propose(w.desks[:1], []string{"CHIS"}, nil); ok {
+	if d, ok := propose(w.desks[:1], []string{"CHIS"}, nil, time.Now()); ok {
 		t.Errorf("the only desk %q is proposed", d.ID)
 	}
 	w.desks[0].Conflict = []string{"CHIS"}
-	if d, _ := propose(w.desks, []string{"CHIS"}, nil); d.ID != "otro" {
+	if d, _ := propose(w.desks, []string{"CHIS"}, nil, time.Now()); d.ID != "otro" {
 		t.Errorf("with a declared conflict: %q", d.ID)
 	}
 }
@@ -357,14 +357,18 @@ func TestChooseNeverGivesAKeyToTheExcluded(t *testing.T) {
 }
 
 func TestSizeText(t *testing.T) {
+	l, err := loadLocales(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		n          int64
 		lang, want string
 	}{
 		{4 << 30, "es", "4 GB"}, {3 << 29, "es", "1,5 GB"}, {3 << 29, "en", "1.5 GB"}, {200 << 20, "en", "200 MB"},
-		{512 << 10, "es", "512 KB"}, {1<<63 - 1, "en", "8589934591 GB"}, {1023, "en", "0.9 KB"},
+		{512 << 10, "es", "512 KB"}, {3 << 29, "es-usted", "1,5 GB"}, {1<<63 - 1, "en", "8589934591 GB"}, {1023, "en", "0.9 KB"},
 	} {
-		if got := sizeText(tt.n, tt.lang); got != tt.want {
+		if got := l.size(tt.n, tt.lang); got != tt.want {
 			t.Errorf("%d in %s: %q, want %q", tt.n, tt.lang, got, tt.want)
 		}
 	}

@@ -28,6 +28,7 @@ type Config struct {
 	Languages     []string `toml:"languages"`
 	Hotline       string   `toml:"hotline"`
 	LeaveTo       string   `toml:"leave_to"`
+	Lawyer        string   `toml:"reviewed_by_lawyer"` // who, and when; empty = nobody has
 	RetentionDays int      `toml:"retention_days"`
 	DeleteBy      int      `toml:"delete_signatures"` // reviewers that must sign a deletion
 	Limits        Limits   `toml:"limits"`
@@ -114,12 +115,13 @@ func checkEpoch(f *file, d time.Duration, demo bool) {
 	}
 }
 
-// checkLanguages checks the languages of the pages.
-func checkLanguages(f *file, langs []string) {
+// checkLanguages checks the languages of the pages, which are the program's or of a
+// file.
+func checkLanguages(f *file, langs []string, ok func(string) bool, allowed say.Text) {
 	if len(langs) == 0 {
 		f.wrong("languages", say.T("no language is given"), say.T("name the languages of the pages, the first is the default: es,en"))
 	}
-	f.each("languages", langs, func(s string) bool { return slices.Contains(Languages[:], s) }, say.T("es, en"))
+	f.each("languages", langs, ok, allowed)
 }
 
 var originForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?-[0-9a-f]{8}$`)
@@ -143,9 +145,10 @@ func (f *file) checkConfig(c Config) {
 		f.wrong("origin", say.T("origin %s is not a name and eight hex digits", quote(c.Origin)),
 			say.T("init chose the origin; put it back, it is also the first line of log.vkey up to the first +"))
 	}
-	checkLanguages(f, c.Languages)
+	checkLanguages(f, c.Languages, func(s string) bool { return isPageLanguage(s) || isLanguage(s) }, say.T("es, es-usted, en, or the code of a file in %s", LanguagesDir))
 	f.text("organisation", c.Organisation, 100)
 	f.text("hotline", c.Hotline, 60)
+	f.text("reviewed_by_lawyer", c.Lawyer, 100)
 	f.number("retention_days", int64(c.RetentionDays), 7, 3650)
 	f.number("delete_signatures", int64(c.DeleteBy), 1, 2)
 	f.checkLeaveTo(c.LeaveTo)

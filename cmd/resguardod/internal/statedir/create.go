@@ -38,7 +38,7 @@ func (s Settings) check() error {
 			say.T("use 1 to 64 of the characters a-z, 0-9, . and -, such as reportes.example.org (-origin)"))
 	}
 	checkEpoch(&f, s.Epoch, s.Demo)
-	checkLanguages(&f, s.Languages)
+	checkLanguages(&f, s.Languages, isPageLanguage, say.T("es, es-usted, en"))
 	return f.err()
 }
 

@@ -2,6 +2,7 @@ package statedir
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -19,12 +20,16 @@ type Words struct {
 	EN string `toml:"en" json:"en"`
 }
 
-// In is the text in "es" or "en".
+// In is the text in a language of the pages, or in the one that it is built on; any
+// for a language of a file.
 func (w Words) In(lang string) string {
-	if lang == "es" {
+	switch base(lang) {
+	case "es":
 		return w.ES
+	case "en":
+		return w.EN
 	}
-	return w.EN
+	return cmp.Or(w.ES, w.EN)
 }
 
 // Map is w without the languages that have no text; nil if there is none.
@@ -41,7 +46,7 @@ func (w Words) Map() map[string]string {
 	return m
 }
 
-// Languages are the languages of the pages.
+// Languages are those of the operator's texts.
 var Languages = [...]string{"es", "en"}
 
 // file collects what is wrong in one file. With no path it checks a value that
@@ -140,7 +145,8 @@ func (f *file) text(key, value string, limit int) {
 
 // hidden reports characters that change how a text looks without being seen.
 func hidden(r rune) bool {
-	return r != ' ' && !unicode.IsPrint(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r)
+	return r != ' ' && !unicode.IsPrint(r) ||
+		unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) // Hangul fillers are letters
 }
 
 // each checks a list: every element against ok, and none twice.

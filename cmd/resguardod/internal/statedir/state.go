@@ -23,6 +23,7 @@ type State struct {
 	Desks     []Desk     // by id
 	Reviewers []Reviewer // by fingerprint
 	Auditors  []Auditor  // by fingerprint
+	Languages []LanguageFile
 }
 
 // Holder is one card file.
@@ -72,7 +73,7 @@ func (d Dir) Load() (*State, error) {
 		return nil, err
 	}
 	s := &State{Config: c}
-	return s, errors.Join(d.loadCards(s), d.loadDesks(s), d.loadAuditors(s))
+	return s, errors.Join(d.loadCards(s), d.loadDesks(s), d.loadAuditors(s), d.loadLanguages(s))
 }
 
 func (d Dir) loadCards(s *State) error {

@@ -3,17 +3,20 @@
 // them belong to resguardo/vault.
 //
 //	resguardo.toml          configuration; written once by init, then by people
+//	languages/CODE.toml     texts of a language of the pages that the program does not bring
 //	desks/ID.toml           one desk each
+//	desks/ID.reading        its reviewers' newest note that they are reading
 //	cards/FINGERPRINT.card  one reviewer or auditor each, as the file was given
 //	auditors.toml           which auditors' cards are in force
 //	requests/               governance notes that wait for a signature, or for the log
-//	vault.db blobs/ keys.slots high-water    the vault
+//	vault.db blobs/ keys.slots high-water reserve    the vault
 //	log.key log.vkey        signs checkpoints; its verifier key
 //	operations.key operations.vkey    signs what the running server says about itself
 //	governance.vkey         verifier of the governance key, which lies outside
 //	policy                  C2SP tlog-policy: all that an auditor needs
 //	accept-gap restore      what a person, or recover, has left for the next epoch
 //	seen                    how much of the log everybody could see before this epoch
+//	rehash                  how far all ciphertext was read again, and what was damaged
 //	control.sock            of the running server
 //	onion/                  of the running server's tor: its keys, state and sockets
 //
@@ -257,13 +260,15 @@ func Known(rel string, isDir bool) bool {
 	}
 	switch dir = filepath.Clean(dir); {
 	case isDir:
-		return slices.Contains([]string{".", DesksDir, CardsDir, RequestsDir, "blobs"}, rel)
+		return slices.Contains([]string{".", DesksDir, CardsDir, RequestsDir, LanguagesDir, "blobs"}, rel)
 	case dir == ".":
 		return knownTop(name)
 	case dir == RequestsDir:
 		return fresh(name) || strings.HasSuffix(name, requestSuffix)
 	case dir == DesksDir:
-		return fresh(name) || strings.HasSuffix(name, ".toml")
+		return fresh(name) || strings.HasSuffix(name, ".toml") || strings.HasSuffix(name, readingSuffix)
+	case dir == LanguagesDir:
+		return strings.HasSuffix(name, ".toml")
 	case dir == CardsDir:
 		return fresh(name) || strings.HasSuffix(name, ".card")
 	case dir == "blobs":
@@ -273,9 +278,9 @@ func Known(rel string, isDir bool) bool {
 }
 
 func knownTop(name string) bool {
-	own := []string{AuditorsFile, acceptGapFile, restoreFile, seenFile, HighWaterFile}
+	own := []string{AuditorsFile, acceptGapFile, restoreFile, seenFile, RehashFile, HighWaterFile}
 	made := []string{ConfigFile, LogKey, LogVerifier, OperationsKey, OperationsVerifier, GovernanceVerifier, PolicyFile,
-		SocketFile, HighWaterFile, HighWaterFile + ".new", "vault.db", "keys.slots"}
+		SocketFile, HighWaterFile, HighWaterFile + ".new", "vault.db", "keys.slots", "reserve"}
 	if fresh(name) {
 		name = strings.TrimSuffix(strings.TrimPrefix(name, "."), ".new")
 		return slices.Contains(own, name)

@@ -2,6 +2,7 @@ package cmd_test
 
 import (
 	"bufio"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,14 +18,18 @@ import (
 
 // firefox drives a stock Firefox ESR over Marionette, the protocol of its own test
 // driver: frames of LENGTH:JSON, commands [0, id, name, arguments], answers [1, id, error, result].
+// Its scripts run beside the page, so they work while pages have no JavaScript.
+// Every fault ends the test.
 type firefox struct {
-	t    *testing.T
-	conn net.Conn
-	r    *bufio.Reader
-	id   int
+	t         testing.TB
+	conn      net.Conn
+	r         *bufio.Reader
+	id        int
+	downloads string // folder of the files that it saves
 }
 
-// safest are preferences close to Tor Browser's "Safest" level.
+// safest are preferences close to Tor Browser's "Safest" level. The last one says
+// yes when Firefox asks whether to send a form again.
 const safest = `user_pref("javascript.enabled", false);
 user_pref("javascript.options.wasm", false);
 user_pref("svg.disabled", true);
@@ -32,6 +37,7 @@ user_pref("mathml.disabled", true);
 user_pref("gfx.downloadable_fonts.enabled", false);
 user_pref("permissions.default.image", 2);
 user_pref("network.cookie.cookieBehavior", 2);
+user_pref("network.http.referer.hideOnionSource", true);
 user_pref("privacy.resistFingerprinting", true);
 user_pref("browser.privatebrowsing.autostart", true);
 user_pref("browser.cache.disk.enable", false);
@@ -44,13 +50,32 @@ user_pref("app.update.enabled", false);
 user_pref("toolkit.telemetry.enabled", false);
 user_pref("datareporting.policy.dataSubmissionEnabled", false);
 user_pref("services.settings.server", "http://127.0.0.1:1/");
+user_pref("browser.download.folderList", 2);
+user_pref("browser.download.dir", %q);
+user_pref("browser.helperApps.neverAsk.saveToDisk", "application/octet-stream");
+user_pref("marionette.port", %d);
+user_pref("dom.confirm_repost.testing.always_accept", true);
 `
 
-// newFirefox starts a headless Firefox with JavaScript off and a new profile.
-func newFirefox(t *testing.T) *firefox {
+// throughTor are preferences that send everything but loopback through a SOCKS
+// port on this machine, names included.
+const throughTor = `user_pref("network.proxy.type", 1);
+user_pref("network.proxy.socks", "127.0.0.1");
+user_pref("network.proxy.socks_port", %d);
+user_pref("network.proxy.socks_version", 5);
+user_pref("network.proxy.socks5_remote_dns", true);
+user_pref("network.dns.blockDotOnion", false);
+user_pref("network.dns.disabled", true);
+user_pref("dom.securecontext.allowlist_onions", true);
+`
+
+// newFirefox starts a headless Firefox with JavaScript off and a new profile, with
+// its traffic through the SOCKS port at socks.
+func newFirefox(t testing.TB, socks net.Addr) *firefox {
 	t.Helper()
+	f := &firefox{t: t, downloads: t.TempDir()}
 	profile, port := t.TempDir(), freePort(t)
-	prefs := safest + fmt.Sprintf("user_pref(\"marionette.port\", %d);\n", port)
+	prefs := fmt.Sprintf(safest+throughTor, f.downloads, port, socks.(*net.TCPAddr).Port)
 	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(prefs), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -60,9 +85,7 @@ func newFirefox(t *testing.T) *firefox {
 		t.Fatalf("firefox-esr (make deps installs it): %v", err)
 	}
 	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
-	f := &firefox{t: t}
-	deadline := time.Now().Add(60 * time.Second)
-	for f.conn == nil {
+	for deadline := time.Now().Add(time.Minute); f.conn == nil; {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err == nil {
 			f.conn = conn
@@ -79,7 +102,7 @@ func newFirefox(t *testing.T) *firefox {
 	return f
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -109,6 +132,16 @@ func (f *firefox) frame() []byte {
 // do sends one command and returns its result.
 func (f *firefox) do(name string, args map[string]any) json.RawMessage {
 	f.t.Helper()
+	result, fault := f.try(name, args)
+	if fault != "" {
+		f.t.Fatalf("%s %v: %s\nthe page is %s", name, args, fault, f.page())
+	}
+	return result
+}
+
+// try is do that returns the browser's fault as text.
+func (f *firefox) try(name string, args map[string]any) (result json.RawMessage, fault string) {
+	f.t.Helper()
 	f.id++
 	b, err := json.Marshal([]any{0, f.id, name, args})
 	if err != nil {
@@ -122,9 +155,16 @@ func (f *firefox) do(name string, args map[string]any) json.RawMessage {
 		f.t.Fatal(err)
 	}
 	if string(answer[2]) != "null" {
-		f.t.Fatalf("%s %v: %s", name, args, answer[2])
+		fault = string(answer[2])
 	}
-	return answer[3]
+	return answer[3], fault
+}
+
+// page is what a failed test says of the page that is shown.
+func (f *firefox) page() string {
+	url, _ := f.try("WebDriver:ExecuteScript", map[string]any{"script": "return document.documentURI", "args": []any{}})
+	source, _ := f.try("WebDriver:GetPageSource", nil)
+	return string(url) + " " + string(source)
 }
 
 func (f *firefox) open(url string) {
@@ -132,14 +172,27 @@ func (f *firefox) open(url string) {
 	f.do("WebDriver:Navigate", map[string]any{"url": url})
 }
 
+// refresh loads the page again. A form that it came from is sent again.
+func (f *firefox) refresh() {
+	f.t.Helper()
+	f.do("WebDriver:Refresh", nil)
+}
+
+// back goes one page back. In the place of a page that came by a form Firefox shows
+// one of its own, which offers to send the form again; this accepts.
+func (f *firefox) back() {
+	f.t.Helper()
+	if _, fault := f.try("WebDriver:Back", nil); strings.Contains(fault, "about:neterror?e=notCached") {
+		f.refresh()
+	} else if fault != "" {
+		f.t.Fatalf("back: %s\nthe page is %s", fault, f.page())
+	}
+}
+
 // element finds the first element of a CSS selector and returns its id.
 func (f *firefox) element(selector string) string {
 	f.t.Helper()
-	var found struct{ Value map[string]string }
-	if err := json.Unmarshal(f.do("WebDriver:FindElement", map[string]any{"using": "css selector", "value": selector}), &found); err != nil {
-		f.t.Fatal(err)
-	}
-	for _, id := range found.Value {
+	for _, id := range value[map[string]string](f, "WebDriver:FindElement", map[string]any{"using": "css selector", "value": selector}) {
 		return id
 	}
 	f.t.Fatalf("no element %s", selector)
@@ -152,85 +205,139 @@ func (f *firefox) fill(selector, text string) {
 	f.do("WebDriver:ElementSendKeys", map[string]any{"id": f.element(selector), "text": text})
 }
 
+// click presses an element of the page that does not lead away from it.
 func (f *firefox) click(selector string) {
 	f.t.Helper()
 	f.do("WebDriver:ElementClick", map[string]any{"id": f.element(selector)})
 }
 
+// follow presses a link or a button and waits for the page that it leads to. After 5 s
+// Firefox itself takes a slow answer for none.
+func (f *firefox) follow(selector string) {
+	f.t.Helper()
+	before := f.element("html")
+	f.click(selector)
+	f.soon("another page after "+selector, func() bool {
+		_, gone := f.try("WebDriver:GetElementTagName", map[string]any{"id": before})
+		return gone != ""
+	})
+	f.soon("all of the page", func() bool {
+		state, fault := f.try("WebDriver:ExecuteScript", map[string]any{"script": "return document.readyState", "args": []any{}})
+		return fault == "" && strings.Contains(string(state), "complete")
+	})
+}
+
+// soon calls ready until it is true.
+func (f *firefox) soon(what string, ready func() bool) {
+	f.t.Helper()
+	for deadline := time.Now().Add(patience); !ready(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			f.t.Fatalf("not within %s: %s; the page is %s", patience, what, f.page())
+		}
+	}
+}
+
+// over scrolls to an element and puts the mouse over it.
+func (f *firefox) over(selector string) {
+	f.t.Helper()
+	script[any](f, `document.querySelector(arguments[0]).scrollIntoView({block: "center", behavior: "instant"})`, selector)
+	f.pointer(map[string]any{"type": "pointerMove", "x": 0, "y": 0, "duration": 0,
+		"origin": map[string]string{"element-6066-11e4-a52e-4f735466cecf": f.element(selector)}})
+}
+
+// press presses the mouse count times in a row, and waits for nothing.
+func (f *firefox) press(count int) {
+	f.t.Helper()
+	var presses []map[string]any
+	for range count {
+		presses = append(presses, map[string]any{"type": "pointerDown", "button": 0}, map[string]any{"type": "pointerUp", "button": 0})
+	}
+	f.pointer(presses...)
+}
+
+func (f *firefox) pointer(actions ...map[string]any) {
+	f.t.Helper()
+	f.do("WebDriver:PerformActions", map[string]any{"actions": []any{map[string]any{"type": "pointer", "id": "mouse",
+		"parameters": map[string]string{"pointerType": "mouse"}, "actions": actions}}})
+}
+
 func (f *firefox) text(selector string) string {
 	f.t.Helper()
-	return f.value("WebDriver:GetElementText", map[string]any{"id": f.element(selector)})
+	return value[string](f, "WebDriver:GetElementText", map[string]any{"id": f.element(selector)})
 }
 
+// await waits until an element is there and has the text.
+func (f *firefox) await(selector, text string) {
+	f.t.Helper()
+	f.soon(fmt.Sprintf("%s with %q", selector, text), func() bool {
+		const body = `const e = document.querySelector(arguments[0]); return e ? e.textContent : ""`
+		got, fault := f.try("WebDriver:ExecuteScript", map[string]any{"script": body, "args": []any{selector}})
+		return fault == "" && strings.Contains(string(got), text)
+	})
+}
+
+// property is a property of an element, as text.
 func (f *firefox) property(selector, name string) string {
 	f.t.Helper()
-	return f.value("WebDriver:GetElementProperty", map[string]any{"id": f.element(selector), "name": name})
+	return fmt.Sprint(value[any](f, "WebDriver:GetElementProperty", map[string]any{"id": f.element(selector), "name": name}))
 }
 
-func (f *firefox) value(command string, args map[string]any) string {
+// url is the address of the page that is shown.
+func (f *firefox) url() string {
 	f.t.Helper()
-	var v struct{ Value string }
+	return value[string](f, "WebDriver:GetCurrentURL", nil)
+}
+
+// window is the tab that commands go to.
+func (f *firefox) window() string {
+	f.t.Helper()
+	return value[string](f, "WebDriver:GetWindowHandle", nil)
+}
+
+// newWindow opens another tab.
+func (f *firefox) newWindow() string {
+	f.t.Helper()
+	var made struct{ Handle string }
+	if err := json.Unmarshal(f.do("WebDriver:NewWindow", map[string]any{"type": "tab"}), &made); err != nil {
+		f.t.Fatal(err)
+	}
+	return made.Handle
+}
+
+func (f *firefox) switchTo(window string) {
+	f.t.Helper()
+	f.do("WebDriver:SwitchToWindow", map[string]any{"handle": window})
+}
+
+func (f *firefox) closeWindow() {
+	f.t.Helper()
+	f.do("WebDriver:CloseWindow", nil)
+}
+
+// picture is what is on the screen, as PNG.
+func (f *firefox) picture() []byte {
+	f.t.Helper()
+	png, err := base64.StdEncoding.DecodeString(value[string](f, "WebDriver:TakeScreenshot", map[string]any{"full": false}))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return png
+}
+
+// script runs the body of a JavaScript function beside the page.
+func script[T any](f *firefox, body string, args ...any) T {
+	f.t.Helper()
+	return value[T](f, "WebDriver:ExecuteScript", map[string]any{"script": body, "args": append([]any{}, args...)})
+}
+
+// value sends a command and returns the value that it answers.
+func value[T any](f *firefox, command string, args map[string]any) T {
+	f.t.Helper()
+	var v struct{ Value T }
 	if err := json.Unmarshal(f.do(command, args), &v); err != nil {
 		f.t.Fatal(err)
 	}
 	return v.Value
-}
-
-// TestFirefox sends a report with two files through stock Firefox with JavaScript off, and
-// reads the refusal of a file that is too large while 200 MB of it are on their way.
-func TestFirefox(t *testing.T) {
-	h := newHouse(t, filepath.Join(t.TempDir(), "vault"))
-	h.configure(`report = "4 GiB"`, `report = "150 MiB"`)
-	h.start()
-	f := newFirefox(t)
-	dir := t.TempDir()
-	files := map[string]string{"foto.jpg": strings.Repeat("\xff\xd8 not really a photo ", 9000), "nota de voz.ogg": "OggS"}
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	large := filepath.Join(dir, "large.mp4")
-	if err := os.WriteFile(large, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(large, 200_000_000); err != nil {
-		t.Fatal(err)
-	}
-
-	f.open(h.source + "/es/report?desk=norte")
-	f.fill("textarea[name=message]", "Lo vi en la garita.")
-	f.fill("input[name=file]", large)
-	f.click("form[enctype] button")
-	if got := f.property("textarea[name=message]", "value"); got != "Lo vi en la garita." {
-		t.Errorf("after the refusal the form holds %q", got)
-	}
-	if page := f.text("main"); !strings.Contains(page, "muy grande") {
-		t.Errorf("the refusal is not readable:\n%s", page)
-	}
-
-	f.open(h.source + "/es/report?desk=norte")
-	f.fill("textarea[name=message]", "Lo vi en la garita.")
-	for name := range files {
-		f.fill("input[name=file]", filepath.Join(dir, name))
-	}
-	f.click("form[enctype] button")
-	words := f.text("#codename")
-	if len(strings.Fields(words)) != 8 {
-		t.Fatalf("codename %q", words)
-	}
-	f.fill("input[name=words]", words)
-	f.click("button[value=check]")
-	f.click("button[value=finish]")
-
-	got := h.fetch()
-	if len(got) != 1 {
-		t.Fatalf("fetched %q, want one report", got)
-	}
-	entries := h.unseal(got[0])
-	if a, b := entries["files/01"], entries["files/02"]; a+b != files["foto.jpg"]+files["nota de voz.ogg"] && b+a != files["foto.jpg"]+files["nota de voz.ogg"] {
-		t.Errorf("the files differ from what was attached: %d and %d bytes", len(a), len(b))
-	}
 }
 
 // configure replaces one line of the vault's configuration.

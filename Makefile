@@ -8,7 +8,8 @@ PKGS    := ./...
 # fault injection, network namespaces, a file system of our own, the units' checker,
 # a second browser with its checkers, dictionaries, and the checkers of packages and man pages.
 DEBS    := tor firefox-esr unzip strace iproute2 fuse3 procps curl systemd \
-           chromium w3m hunspell hunspell-es hunspell-en-us nodejs lintian mandoc man-db
+           chromium w3m hunspell hunspell-es hunspell-en-us nodejs lintian mandoc man-db \
+           slowhttptest wapiti
 
 export CGO_ENABLED ?= 0
 export GOFLAGS := -tags=$(TAGS) -buildvcs=false -mod=readonly
@@ -66,10 +67,10 @@ test: deps tools
 	$(GO) -C vault/interop test -timeout 10m ./...
 	$(GO) -C vault/torture test -timeout 10m ./...
 
-# ROUNDS=100000 make torture
+# DURATION=1h make torture, or ROUNDS=100000 make torture. It ends with a table.
 ROUNDS ?= 3000
 torture: deps
-	$(GO) -C vault/torture test -timeout 0 -v . -args -rounds $(ROUNDS)
+	$(GO) -C vault/torture test -count=1 -timeout 0 -v . -args -tiny 10000 $(if $(DURATION),-duration $(DURATION),-rounds $(ROUNDS))
 	$(GO) test -count=1 -timeout 0 -v -run TestHitAndMiss ./onion/site -args -pairs 2000
 
 # The whole story over a private Tor network on this machine, in about a minute.
@@ -93,13 +94,14 @@ FUZZTIME ?= 1m
 fuzz:
 	.ci/fuzz $(FUZZTIME) $(shell nproc)
 
-# ONLY=log make bench measures one chapter anew.
+# ONLY=log make bench measures one chapter anew. Programs to compare with come from Debian.
 bench: deps
+	@$(MAKE) --no-print-directory deps DEBS='age gnupg onionshare-cli'
 	$(GO) run ./onion/tornet/run $(GO) test -run "^$$" -bench Figures -benchtime 1x -timeout 2h ./cmd -args -figures $(CURDIR)/docs/performance.md $(if $(ONLY),-only $(ONLY))
 
-# Every page as a picture, in var/screenshots.
+# Every page as a picture, in var/screenshots. DOCS=1 writes docs/screenshots anew too.
 screenshots: tools
-	$(GO) test -count=1 -timeout 15m -run TestPages/screenshots ./onion/site/browser -args -screenshots $(CURDIR)/var/screenshots
+	$(GO) test -count=1 -timeout 30m -run 'TestPages/^(es|en)$$/pictures' ./onion/site/browser -args -screenshots $(CURDIR)/var/screenshots $(if $(DOCS),-docs)
 
 # Archives, Debian packages and SHA256SUMS in var/release. VERSION=1.2.3 make release
 release:

@@ -117,7 +117,7 @@ func appends(t testing.TB, doc io.Writer) {
 		for range clients {
 			wg.Go(func() {
 				for next.Add(1) <= int64(n) {
-					if err := smallReport(l.vault); err != nil {
+					if _, err := storeSealed(l.vault, 16<<10); err != nil {
 						t.Error(err)
 					}
 				}
@@ -128,22 +128,21 @@ func appends(t testing.TB, doc io.Writer) {
 	}
 }
 
-// smallReport stores a report of 16 KiB.
-func smallReport(v *vault.Vault) error {
-	d, err := v.Create(context.Background())
-	if err != nil {
-		return err
-	}
-	defer d.Discard()
-	text := append([]byte("age-encryption.org/v1\n-> x y\nz\n--- mac\n"), make([]byte, 16+16<<10+16)...)
-	if _, err := d.Write(text); err != nil {
-		return err
-	}
+// storeSealed stores a report whose payload has so many bytes.
+func storeSealed(v *vault.Vault, size int) (vault.Submission, error) {
 	s := vault.Submission{Case: vault.NewCaseID(), Recipient: "age1pq1", Desks: []string{"north"}, Day: "2026-11-22", Recipients: 1}
 	for _, b := range [][]byte{s.Mailbox[:], s.Thread[:], s.Event[:], s.Expire[:]} {
 		rand.Read(b)
 	}
-	return d.Commit(context.Background(), s)
+	d, err := v.Create(context.Background())
+	if err != nil {
+		return s, err
+	}
+	defer d.Discard()
+	if _, err := d.Write(append([]byte("age-encryption.org/v1\n-> x y\nz\n--- mac\n"), make([]byte, 16+size+16)...)); err != nil {
+		return s, err
+	}
+	return s, d.Commit(context.Background(), s)
 }
 
 // growth makes a log of so many leaves and prints one line of the table.

@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -40,7 +39,7 @@ import (
 
 var (
 	figures = flag.String("figures", "", "file that BenchmarkFigures writes")
-	only    = flag.String("only", "", "the one chapter to measure anew: file, stages, uploads, texts, beside, log, mailbox or tor")
+	only    = flag.String("only", "", "the one chapter to measure anew: sizes, stages, peers, reports, uploads, texts, beside, log, mailbox, backup, tor or fetch")
 )
 
 const (
@@ -53,8 +52,8 @@ var parts = []struct {
 	name    string
 	measure func(testing.TB, io.Writer)
 }{
-	{"file", largeFile}, {"stages", stages}, {"uploads", manyUploads}, {"texts", textReports},
-	{"beside", besideUploads}, {"log", publicLog}, {"mailbox", mailbox}, {"tor", overTor},
+	{"sizes", sizes}, {"stages", stages}, {"peers", peers}, {"reports", reports}, {"uploads", manyUploads}, {"texts", textReports},
+	{"beside", besideUploads}, {"log", publicLog}, {"mailbox", mailbox}, {"backup", backups}, {"tor", overTor}, {"fetch", fetchMany},
 }
 
 // BenchmarkFigures runs every measurement once, whatever b.N is. With -only it
@@ -144,32 +143,6 @@ func ratio(a, b []cost, f func(cost) time.Duration) float64 {
 	return medianOf(v)
 }
 
-// largeFile compares a 1 GiB upload, sealed and durable, with age on the same bytes.
-func largeFile(t testing.TB, doc io.Writer) {
-	h := newHouse(t, filepath.Join(t.TempDir(), "vault"))
-	h.start()
-	in := filepath.Join(t.TempDir(), "in")
-	writeRandom(t, in, gib)
-	keys := filepath.Join(t.TempDir(), "keys")
-	if err := os.WriteFile(keys, []byte(h.recipient()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var ours, plain []cost
-	for range turns {
-		ours = append(ours, h.upload(in))
-		plain = append(plain, ageCommand(t, keys, in))
-	}
-	fmt.Fprintf(doc, "\n## One file of 1 GiB on loopback, sealed and durable\n\nMedians of %d, in turns. CPU of ours is the server's alone; its client runs on the same %d cores. Peak is anonymous memory (bbolt's mapped file is cache).\n\n", turns, runtime.NumCPU())
-	fmt.Fprintf(doc, "| | wall s | CPU s | peak MiB |\n| --- | --- | --- | --- |\n")
-	row := func(name string, c []cost) {
-		fmt.Fprintf(doc, "| %s | %.2f | %.2f | %d |\n", name, column(c, wall).Seconds(), column(c, cpu).Seconds(), column(c, peak)>>20)
-	}
-	row("HTTP upload to `resguardod`, until the codename page", ours)
-	row("`age -R KEYS -o out in && sync out`", plain)
-	fmt.Fprintf(doc, "| ratio, pairwise | %.2f | %.2f | |\n", ratio(ours, plain, wall), ratio(ours, plain, cpu))
-	fmt.Fprintf(doc, "\nAim: wall at most 2 times the age command's, peak at most 100 MiB.\n")
-}
-
 func writeRandom(t testing.TB, path string, size int64) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -257,24 +230,6 @@ func (h *house) watchMemory() func() int64 {
 		}
 	}()
 	return func() int64 { close(done); return <-result }
-}
-
-// ageCommand runs age on the file and syncs its output.
-func ageCommand(t testing.TB, keys, in string) cost {
-	out := filepath.Join(t.TempDir(), "out.age")
-	begin := time.Now()
-	c := exec.Command(filepath.Join(programs, "age"), "-R", keys, "-o", out, in)
-	c.Stderr = os.Stderr
-	if err := c.Run(); err != nil {
-		t.Fatal(err)
-	}
-	if err := exec.Command("sync", out).Run(); err != nil {
-		t.Fatal(err)
-	}
-	took := time.Since(begin)
-	os.Remove(out)
-	usage := c.ProcessState.SysUsage().(*syscall.Rusage)
-	return cost{took, c.ProcessState.UserTime() + c.ProcessState.SystemTime(), usage.Maxrss << 10}
 }
 
 // stages measures the steps of an upload one upon the other, in this process.

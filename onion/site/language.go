@@ -202,7 +202,8 @@ func valuesOf(text string) []string { return unique(valueForm.FindAllString(text
 
 // unseen reports characters that change how a text looks without being seen.
 func unseen(r rune) bool {
-	return r != ' ' && r != '\u00A0' && !unicode.IsPrint(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r)
+	return r != ' ' && r != '\u00A0' && !unicode.IsPrint(r) ||
+		unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) // Hangul fillers are letters
 }
 
 // lineOf finds the line of a key in TOML that has been read before; 0 if it is not

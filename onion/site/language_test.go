@@ -235,6 +235,7 @@ func TestLanguageFaults(t *testing.T) {
 		{"nah", head + "[page]\nleave = '{{printf 1}}'\n", Fault{5, "page.leave", FaultPlaceholder, ""}},
 		{"nah", head + "[page]\nleave = 'x <b>'\n", Fault{5, "page.leave", FaultMarkup, ""}},
 		{"nah", head + "[page]\nleave = \"x\\u202ey\"\n", Fault{5, "page.leave", FaultHidden, ""}},
+		{"nah", head + "[page]\nleave = \"x\\u3164y\"\n", Fault{5, "page.leave", FaultHidden, ""}}, // a Hangul filler
 		{"nah", head + "[page]\nleave = \"x\\ny\"\n", Fault{5, "page.leave", FaultHidden, ""}},
 		{"nah", head + "[page]\nleave = '" + strings.Repeat("x", MaxText+1) + "'\n", Fault{5, "page.leave", FaultLong, ""}},
 	} {

@@ -45,6 +45,8 @@ func child(args []string) int {
 		return write(dir, numbers(args[2:]))
 	case "live":
 		return live(dir, numbers(args[2:]))
+	case "cheap":
+		return cheap(dir)
 	case "drain":
 		return drain(dir)
 	case "verify":

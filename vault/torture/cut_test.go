@@ -76,32 +76,16 @@ func plan(d *disk.Disk, r *rand.Rand, most int) {
 	}
 }
 
-// tally is what a test met.
-type tally struct {
-	cuts, acked, seen, writes, names, forgot int
-}
-
-func (c *tally) add(r disk.Report) {
-	c.cuts++
-	c.writes += r.Writes
-	c.names += r.Names
-	c.forgot += r.Forgot
-}
-
-func (c *tally) log(t *testing.T) {
-	t.Logf("seed %d: %d cuts, %d items acknowledged, %d checkpoints seen, %d un-synced writes at the cuts, %d un-synced names (%d forgotten)",
-		*seed, c.cuts, c.acked, c.seen, c.writes, c.names, c.forgot)
-}
-
 // TestPowerCut cuts the power while reports are committed and epochs closed, also
 // while the vault recovers from the cut before, and looks for everything that
 // was ever acknowledged.
 func TestPowerCut(t *testing.T) {
 	starts := lives(t)
 	var l life
-	var c tally
-	defer c.log(t)
-	for round := range share(18) {
+	c := tally{fault: "power cut while reports are committed and epochs closed"}
+	defer c.end(t)
+	for round := range share(12) {
+		c.rounds++
 		s := roundSeed(t, round)
 		r := rand.New(rand.NewPCG(s, 1))
 		if round%5 == 0 {
@@ -129,9 +113,7 @@ func TestPowerCut(t *testing.T) {
 		}
 		m.halt()
 	}
-	if c.acked < share(18) || c.writes == 0 {
-		t.Errorf("the test proves little: %+v", c)
-	}
+	c.little(t, c.acked < c.rounds || c.writes == 0)
 }
 
 // TestControl lets the disk ignore all syncs: what is acknowledged must get lost
@@ -148,7 +130,9 @@ func TestControl(t *testing.T) {
 		l.disk.CutAt(50 + moment(r, 1000))
 		l.promises.take(m.run("", "write", 4, 150, 0, 0, s).stdout)
 		after, report := m.cut()
-		if faults := l.promises.broken(boot(t, after), 0); len(faults) > 0 {
+		m = boot(t, after)
+		m.limit = 20 * time.Second // running in circles is a fault too
+		if faults := l.promises.broken(m, 0); len(faults) > 0 {
 			t.Logf("after %d rounds and %v: %v: %d faults, the first: %s", round+1, time.Since(begun).Round(time.Millisecond), report, len(faults), faults[0])
 			return
 		}
@@ -159,18 +143,19 @@ func TestControl(t *testing.T) {
 // TestPowerCutAtFirstStart cuts the power while a vault is made and begins its
 // log. It is there as a whole or can be made again.
 func TestPowerCutAtFirstStart(t *testing.T) {
-	var c tally
-	defer c.log(t)
+	c := tally{fault: "power cut while a vault is made and begins its log"}
+	defer c.end(t)
 	m := boot(t, disk.New(chance(*seed)))
 	m.run("", "init")
 	m.run("", "write", 1, 2, 0, 0, 1)
 	steps := m.disk.Steps()
-	for round := range share(6) {
+	for round := range share(4) {
+		c.rounds++
 		s := roundSeed(t, round)
 		r := rand.New(rand.NewPCG(s, 1))
 		m := boot(t, disk.New(chance(s)))
 		cut := 1 + r.IntN(steps)
-		if round < steps && share(6) >= steps {
+		if round < steps && share(4) >= steps {
 			cut = 1 + round // each one, when there are enough rounds
 		}
 		m.disk.CutAt(cut)

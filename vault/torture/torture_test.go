@@ -19,7 +19,8 @@ import (
 )
 
 var (
-	rounds   = flag.Int("rounds", 60, "rounds of all tests together")
+	rounds   = flag.Int("rounds", 60, "rounds of all tests together, in each pass")
+	duration = flag.Duration("duration", 0, "make passes, each with the next seed, until so much time is over")
 	seed     = flag.Uint64("seed", uint64(time.Now().UnixNano()), "of all chance but that of scheduling and of keys")
 	programs = flag.String("programs", "", "directory with resguardod and resguardo; built if empty")
 )
@@ -29,8 +30,22 @@ func TestMain(m *testing.M) {
 		os.Exit(child(args))
 	}
 	flag.Parse()
-	fmt.Printf("seed %d, %d rounds\n", *seed, *rounds)
-	os.Exit(m.Run())
+	os.Exit(passes(m))
+}
+
+// passes runs all tests until the time is over or one of them fails, and says what
+// they have met.
+func passes(m *testing.M) (code int) {
+	defer func() { os.RemoveAll(built.dir) }()
+	end := time.Now().Add(*duration)
+	for ; ; *seed++ {
+		fmt.Printf("seed %d, %d rounds, %s\n", *seed, *rounds, time.Now().UTC().Format(time.TimeOnly))
+		if code = m.Run(); code != 0 || !time.Now().Before(end) {
+			break
+		}
+	}
+	printTable()
+	return code
 }
 
 // share is how many of the rounds a test has, with so many parts of 60.
@@ -51,12 +66,13 @@ type machine struct {
 	disk    *disk.Disk
 	dir     string
 	mounted *disk.Mounted
+	limit   time.Duration // of a child; bbolt can walk in circles in a damaged file
 }
 
 // boot mounts a disk. In CI it must work.
 func boot(t *testing.T, d *disk.Disk) *machine {
 	t.Helper()
-	m := &machine{t: t, disk: d, dir: t.TempDir()}
+	m := &machine{t: t, disk: d, dir: t.TempDir(), limit: 2 * time.Minute}
 	var err error
 	if m.mounted, err = disk.Mount(d, m.dir); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -112,7 +128,7 @@ func (m *machine) wait(cmd *exec.Cmd, stdin string) result {
 	go func() {
 		select {
 		case <-m.disk.Dark():
-		case <-time.After(2 * time.Minute): // bbolt can walk in circles in a damaged file
+		case <-time.After(m.limit):
 		case <-ended:
 			return
 		}

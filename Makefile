@@ -9,7 +9,7 @@ PKGS    := ./...
 # a second browser with its checkers, dictionaries, and the checkers of packages and man pages.
 DEBS    := tor firefox-esr unzip strace iproute2 fuse3 procps curl systemd \
            chromium w3m hunspell hunspell-es hunspell-en-us nodejs lintian mandoc man-db \
-           slowhttptest wapiti
+           slowhttptest e2fsprogs mount
 
 export CGO_ENABLED ?= 0
 export GOFLAGS := -tags=$(TAGS) -buildvcs=false -mod=readonly

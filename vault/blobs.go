@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"go.etcd.io/bbolt"
@@ -403,6 +404,16 @@ func (f *blobFile) read(id []byte, chunk uint32, off int, p []byte, fresh bool) 
 	return n, err
 }
 
+// holds tells whether the payload of an item is there at all.
+func (f *blobFile) holds(id []byte) error {
+	return f.view(func(tx *bbolt.Tx) error {
+		if tx.Bucket(id) == nil {
+			return fmt.Errorf("%w: its payload is missing in %s", ErrDamaged, f.name())
+		}
+		return nil
+	})
+}
+
 func chunkValue(item *bbolt.Bucket, chunk uint32) []byte {
 	segment := item.Bucket(be32(chunk / segmentChunks))
 	if segment == nil {
@@ -421,4 +432,14 @@ func willNeed(b []byte) {
 	before := int(uintptr(start) % uintptr(os.Getpagesize()))
 	// Advice only: an error changes nothing but the speed.
 	_ = unix.Madvise(unsafe.Slice((*byte)(unsafe.Add(start, -before)), before+len(b)), unix.MADV_WILLNEED)
+}
+
+// touch sets the time of every file to now. The file system keeps when a file was
+// last written: that of the newest report, or of a deletion. From the end of its
+// epoch on, that time no longer stands on the disk. An error changes nothing else.
+func (b *blobFiles) touch() {
+	now := time.Now()
+	for _, f := range b.all() {
+		_ = os.Chtimes(f.path, time.Time{}, now)
+	}
 }

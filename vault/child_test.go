@@ -47,8 +47,8 @@ func child(what, dir string, args []string) int {
 		return probeOnly(dir)
 	case "check":
 		return checkAll(dir)
-	case "full":
-		return fullDisk(dir)
+	case "mounted":
+		return mounted(dir, args)
 	}
 	return exitWrong
 }

@@ -58,6 +58,7 @@ func (v *Vault) CloseEpoch(ctx context.Context, c Closing) error {
 		case v.log.monitor == nil:
 			return ErrNoLog
 		}
+		v.keepReserve()
 		return v.closeEpoch(c)
 	})
 }
@@ -96,7 +97,9 @@ func (v *Vault) closeEpoch(c Closing) error {
 		return errors.Join(err, v.wipe(next, late))
 	}
 	v.queue, v.late = next, late
-	return v.wipe(old...)
+	err = v.wipe(old...)
+	v.blobs.touch()
+	return err
 }
 
 // drawEvents chooses what the epoch takes, fillers included, sorted by tag, and what

@@ -206,7 +206,7 @@ func (v *Vault) openCases(round []*job) (rest []*job, cases map[CaseID]*openedCa
 			}
 			c, err := v.caseOf(tx, e, cases)
 			if err == nil {
-				err = c.take(e)
+				err = c.take(e, v.logDay())
 			}
 			if err != nil {
 				j.done <- err
@@ -249,8 +249,19 @@ func (v *Vault) openCaseRow(tx *bbolt.Tx, id CaseID) (*openedCase, error) {
 	return &openedCase{mailbox: mailbox, ref: slotRef{number: n, key: key, used: true}, record: record}, nil
 }
 
-// take gives an item its number, and the case the item.
-func (c *openedCase) take(e *entering) error {
+// logDay is the day (2006-01-02, UTC) on which the newest epoch of the log ended, empty
+// before the log begins: a clock that shows an earlier day is wrong.
+func (v *Vault) logDay() string {
+	m := v.log.monitor
+	if m == nil {
+		return ""
+	}
+	return translog.EpochStart(m.LastEpoch()+1, v.genesis.Epoch).Format(time.DateOnly)
+}
+
+// take gives an item its number, and the case the item. today is the log's: by a clock
+// that went back, retention would destroy the case once the clock is right again.
+func (c *openedCase) take(e *entering, today string) error {
 	r := &c.record
 	if a := e.add; a != nil {
 		if a.Number >= 0 && a.Number != r.Next {
@@ -268,7 +279,7 @@ func (c *openedCase) take(e *entering) error {
 	e.item.Event, e.item.Opening = e.event[:], e.opening.Marshal()
 	r.Next++
 	r.Items = append(slices.Clone(r.Items), itemID(e.id[:]))
-	r.Day = max(r.Day, e.item.Day)
+	r.Day = max(r.Day, e.item.Day, today)
 	return nil
 }
 

@@ -116,6 +116,11 @@ func (v *Vault) delete(ctx context.Context, tag [32]byte, plan func(*bbolt.Tx) (
 		if err != nil {
 			return err
 		}
+		v.draftMu.Lock()
+		for _, id := range d.items {
+			v.drafts[id] = true // until its payload is gone
+		}
+		v.draftMu.Unlock()
 		files, err = v.destroy(d)
 		return err
 	})
@@ -251,6 +256,11 @@ func (v *Vault) reclaim(items []ItemID, files []*blobFile) error {
 
 // reclaimNow is reclaim while nothing is copied. reclaims.mu must be held.
 func (v *Vault) reclaimNow(items []ItemID, files []*blobFile) error {
+	defer func() {
+		for _, id := range items {
+			v.forget(id)
+		}
+	}()
 	for _, f := range files {
 		for _, id := range items {
 			key, _ := id.bytes()
@@ -289,8 +299,8 @@ func (v *Vault) punch(files []*blobFile) error {
 
 // applyTombstones destroys the cases whose deletion is in the log: those of an old
 // copy that has just recovered the leaves it lacked.
-func (v *Vault) applyTombstones() error {
-	for _, id := range v.index.caseIDs("") {
+func (v *Vault) applyTombstones(cases []CaseID) error {
+	for _, id := range cases {
 		var d deletion
 		err := v.view(func(tx *bbolt.Tx) (err error) {
 			d, err = v.wholeCase(tx, id)
@@ -299,9 +309,7 @@ func (v *Vault) applyTombstones() error {
 		if err != nil {
 			continue // a damaged row: Check names it
 		}
-		r := d.kase.record
-		expire := translog.Event(r.Expire).Tag(translog.Expire)
-		if !v.Logged([32]byte(r.Tombstones[0])) && !v.Logged([32]byte(r.Tombstones[1])) && !v.Logged(expire) {
+		if ends := d.kase.record.ends(); !slices.ContainsFunc(ends[:], v.Logged) {
 			continue
 		}
 		files, err := v.destroy(d)
@@ -318,4 +326,9 @@ func (v *Vault) applyTombstones() error {
 		}
 	}
 	return nil
+}
+
+// ends are the tags of the events that can end a case.
+func (r caseRecord) ends() [3][32]byte {
+	return [3][32]byte{[32]byte(r.Tombstones[0]), [32]byte(r.Tombstones[1]), translog.Event(r.Expire).Tag(translog.Expire)}
 }

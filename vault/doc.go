@@ -8,6 +8,7 @@
 //	keys.slots         one 32-byte key for each row's owner, overwritten in place.
 //	blobs/00000001.db  payloads of the age files, in values of 256 KiB.
 //	high-water         newest checkpoint that was signed; outside backups.
+//	reserve            room for deletions and the log when others have filled the disk.
 //
 // A row shows its key, a slot number and a state; all else in it is sealed with
 // XChaCha20-Poly1305 under the key in that slot. The age header of an item is
@@ -52,8 +53,8 @@
 //
 // A row or a payload that does not verify is damage: it is refused with
 // ErrDamaged and named by Check, and everything else stays readable. While a
-// vault has damaged rows, nothing is swept: what looks left over may be what the
-// damaged row is about.
+// vault has damaged rows, or is an old copy, nothing is swept: what looks left over
+// may be what the damaged row is about, or what came after the copy.
 //
 // # Writing
 //

@@ -32,6 +32,8 @@ type Draft struct {
 	ref  slotRef
 	file *blobFile
 
+	share int64 // of the floor that must stay free; see Vault.room
+
 	sum     hash.Hash // of header and payload
 	header  []byte
 	payload int64 // bytes, after the header
@@ -46,15 +48,22 @@ type Draft struct {
 }
 
 // Create begins an item. It returns ErrFull when there is no room.
-func (v *Vault) Create(ctx context.Context) (*Draft, error) {
+func (v *Vault) Create(ctx context.Context) (*Draft, error) { return v.create(ctx, 1) }
+
+// CreateReply is Create for what reviewers add to a case. It goes on when reports are
+// refused already, until a quarter of the floor is left.
+func (v *Vault) CreateReply(ctx context.Context) (*Draft, error) { return v.create(ctx, replyShare) }
+
+func (v *Vault) create(ctx context.Context, share int64) (*Draft, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := v.Room(); err != nil {
+	if err := v.room(share); err != nil {
 		return nil, err
 	}
 	d := &Draft{
 		v:     v,
+		share: share,
 		ref:   v.reserveSlot(),
 		file:  v.blobs.current(),
 		sum:   sha256.New(),
@@ -124,7 +133,7 @@ func (d *Draft) send() error {
 	if err := d.settle(); err != nil {
 		return err
 	}
-	if err := d.v.Room(); err != nil {
+	if err := d.v.room(d.share); err != nil {
 		return err
 	}
 	d.pending = d.v.jobs.submit(d.job(bulk))

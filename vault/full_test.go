@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
 
 	"resguardo/vault"
+	"resguardo/vault/translog"
 )
 
 // unavailable skips a test that this machine cannot run. In CI it must run.
@@ -21,9 +23,25 @@ func unavailable(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-// TestFullDisk fills a real file system, a tmpfs that a child process mounts for itself.
+// TestFullDisk fills real file systems, each mounted by a child process for itself: a
+// tmpfs, and ext4 in an image.
 func TestFullDisk(t *testing.T) {
-	cmd := childCommand(t, nil, "full", t.TempDir())
+	for _, kind := range []string{"tmpfs", "ext4"} {
+		t.Run(kind, func(t *testing.T) { ownMounts(t, "full", kind) })
+	}
+}
+
+// onDisk are the tests that run in a child, on a file system of 96 MiB. dir holds the image, and its mount.
+var onDisk = map[string]func(dir, state string) error{"full": fullDisk, "cached": cached}
+
+// ownMounts runs one of onDisk in a child process that has mounts of its own. Only
+// root can mount an image.
+func ownMounts(t *testing.T, what, kind string) {
+	t.Helper()
+	if kind != "tmpfs" && os.Geteuid() != 0 {
+		unavailable(t, "only root can mount an image")
+	}
+	cmd := childCommand(t, nil, "mounted", t.TempDir(), what, kind)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if os.Geteuid() != 0 {
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
@@ -31,43 +49,73 @@ func TestFullDisk(t *testing.T) {
 	}
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() == exitRefused {
-		unavailable(t, fmt.Sprintf("no tmpfs: %v %s", err, out))
+		unavailable(t, fmt.Sprintf("no %s: %v %s", kind, err, out))
 	}
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 }
 
-// fullDisk is the child of TestFullDisk.
-func fullDisk(dir string) int {
-	err := errors.Join(
-		syscall.Mount("", "/", "", syscall.MS_PRIVATE|syscall.MS_REC, ""),
-		syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=96m,mode=0700"))
+// mounted is the child of ownMounts. args: which test, file system.
+func mounted(dir string, args []string) int {
+	disk := filepath.Join(dir, "disk")
+	err := errors.Join(os.Mkdir(disk, 0o700), syscall.Mount("", "/", "", syscall.MS_PRIVATE|syscall.MS_REC, ""), mount(dir, disk, args[1]))
 	if err != nil {
 		fmt.Println(err)
 		return exitRefused
 	}
-	state := filepath.Join(dir, "vault")
-	if err := errors.Join(os.Mkdir(state, 0o700), vault.Init(state, genesis)); err != nil {
-		fmt.Println(err)
-		return exitWrong
+	defer syscall.Unmount(disk, 0)
+	state := filepath.Join(disk, "vault")
+	err = errors.Join(os.Mkdir(state, 0o700), vault.Init(state, genesis))
+	if err == nil {
+		err = onDisk[args[0]](dir, state)
 	}
-	v, err := vault.Open(state, vault.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return exitWrong
 	}
-	for _, step := range []func(*vault.Vault, string) error{noSpace, belowFloor, stillUsable} {
-		if err := step(v, dir); err != nil {
-			fmt.Println(err)
-			return exitWrong
+	return 0
+}
+
+// mount makes a file system of 96 MiB.
+func mount(dir, disk, kind string) error {
+	if kind == "tmpfs" {
+		return syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=96m,mode=0700")
+	}
+	image := filepath.Join(dir, "image")
+	if err := os.WriteFile(image, nil, 0o600); err != nil {
+		return err
+	}
+	if err := os.Truncate(image, 96<<20); err != nil {
+		return err
+	}
+	for _, line := range [][]string{{"mkfs." + kind, "-q", "-m", "0", image}, {"mount", "-o", "loop", image, disk}} {
+		if out, err := exec.Command(line[0], line[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%v: %v %s", line, err, out)
 		}
 	}
-	if err := v.Close(); err != nil {
-		fmt.Println(err)
-		return exitWrong
+	return nil
+}
+
+func fullDisk(_, state string) error {
+	v, err := vault.Open(state, vault.Options{})
+	if err != nil {
+		return err
 	}
-	return 0
+	k := newLogKeys(inChild{})
+	k.begin(inChild{}, v)
+	disk := filepath.Dir(state)
+	for _, step := range []func() error{
+		func() error { return noSpace(v, disk) },
+		func() error { return belowFloor(v) },
+		func() error { return goesOn(v, k, disk) },
+		func() error { return stillUsable(v) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return v.Close()
 }
 
 // noSpace commits when not one byte is left: the report is refused, the vault goes on.
@@ -107,7 +155,7 @@ func noSpace(v *vault.Vault, dir string) error {
 }
 
 // belowFloor uploads until the floor is reached, twice: what the first one had is room again.
-func belowFloor(v *vault.Vault, _ string) error {
+func belowFloor(v *vault.Vault) error {
 	var sizes [2]int
 	for i := range sizes {
 		d, err := begun(v, 64<<10)
@@ -139,7 +187,63 @@ func belowFloor(v *vault.Vault, _ string) error {
 	return nil
 }
 
-func stillUsable(v *vault.Vault, _ string) error {
+// goesOn: where reports are refused, replies are taken; and when others leave not one
+// byte, reports are read, epochs close, cases are deleted, and the vault opens again.
+func goesOn(v *vault.Vault, k logKeys, disk string) error {
+	t := inChild{}
+	var all []made
+	for range 8 {
+		all = append(all, mustSend(t, v, 1<<20, submission("north")))
+	}
+	k.mustClose(t, v, firstEpoch) // makes the reserve again
+	filler := filepath.Join(disk, "filler")
+	if err := fillUntil(filler, func() bool { return v.Room() == vault.ErrFull }); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	if _, err := v.Create(ctx); err != vault.ErrFull {
+		return fmt.Errorf("below the floor: create %v", err)
+	}
+	if _, err := reply(v, 100<<10, all[0].sub.Case); err != nil {
+		return fmt.Errorf("a reply below the floor: %v", err)
+	}
+	if err := fill(filler); err != nil {
+		return err
+	}
+	if _, err := v.CreateReply(ctx); err != vault.ErrFull {
+		return fmt.Errorf("on a full disk: create a reply: %v", err)
+	}
+	for epoch := range int64(4) {
+		if err := k.close(v, firstEpoch+1+epoch); err != nil {
+			return fmt.Errorf("epoch on a full disk: %w", err)
+		}
+		publish(t, v)
+		m := all[epoch]
+		if sum, err := hash(v, m.id); err != nil || sum != m.sum {
+			return fmt.Errorf("read on a full disk: %v", err)
+		}
+		if err := v.DeleteCase(ctx, m.sub.Case, tombstone()); err != nil {
+			return fmt.Errorf("deletion on a full disk: %w", err)
+		}
+	}
+	return os.Remove(filler)
+}
+
+// reply adds an item of n plaintext bytes to a case as a reviewer.
+func reply(v *vault.Vault, n int, id vault.CaseID) (made, error) {
+	d, err := v.CreateReply(context.Background())
+	if err != nil {
+		return made{}, err
+	}
+	defer d.Discard()
+	if _, err := d.Write(append([]byte(header), payload(n)...)); err != nil {
+		return made{}, err
+	}
+	_, err = d.Append(context.Background(), addition(id, translog.Reply, "north"))
+	return made{id: d.ID()}, err
+}
+
+func stillUsable(v *vault.Vault) error {
 	m, err := send(v, 64<<10, submission("north"))
 	if err != nil {
 		return err
@@ -174,9 +278,31 @@ func begunMany(v *vault.Vault, n int) (drafts []*vault.Draft, err error) {
 	return drafts, nil
 }
 
-// fill writes a file until the disk is full.
-func fill(path string) error {
+// inChild is what test helpers need of a test, in a child process.
+type inChild struct{ testing.TB }
+
+func (inChild) Helper()        {}
+func (inChild) Cleanup(func()) {}
+func (inChild) Fatal(args ...any) {
+	fmt.Println(args...)
+	os.Exit(exitWrong)
+}
+
+// fillUntil writes a file until enough says so.
+func fillUntil(path string, enough func() bool) error {
 	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	for err == nil && !enough() {
+		_, err = f.Write(make([]byte, 1<<20))
+	}
+	return errors.Join(err, f.Close())
+}
+
+// fill appends to a file until the disk is full.
+func fill(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}

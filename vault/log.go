@@ -11,6 +11,7 @@ import (
 
 	"filippo.io/torchwood"
 	"go.etcd.io/bbolt"
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"resguardo/vault/translog"
@@ -90,10 +91,41 @@ func (v *Vault) proveLog() error {
 	if l.monitor, err = v.replay(context.Background(), nil); err != nil {
 		return err
 	}
-	if g := l.monitor.Genesis(); signed.Origin != g.Origin || !v.genesis.matches(g) {
+	g := l.monitor.Genesis()
+	if signed.Origin != g.Origin || !v.genesis.matches(g) {
 		return fmt.Errorf("%w: the log's genesis is not that of this vault", ErrDamaged)
 	}
+	key, err := note.NewVerifier(g.Log)
+	if err != nil {
+		return fmt.Errorf("%w: the log's key: %v", ErrDamaged, err)
+	}
+	if _, err := verifiedBy(l.signed, key); err != nil {
+		return fmt.Errorf("%w: the signed checkpoint: %v", ErrDamaged, err)
+	}
+	if err := v.provePublished(key); err != nil {
+		return fmt.Errorf("%w: the published checkpoint: %v", ErrDamaged, err)
+	}
 	return v.compareHighWater()
+}
+
+// provePublished proves that what others see is signed, and a part of the log.
+func (v *Vault) provePublished(key note.Verifier) error {
+	l := &v.log
+	if l.published == nil {
+		return nil
+	}
+	published, err := verifiedBy(l.published, key)
+	if err != nil {
+		return err
+	}
+	if published.N > l.tree.N {
+		return errors.New("it covers more than was signed")
+	}
+	root, err := tlog.TreeHash(published.N, v.Hashes())
+	if err == nil && root != published.Hash {
+		err = errors.New("it is of another history")
+	}
+	return err
 }
 
 // replay makes a monitor of the stored log and calls onLeaf, if not nil, for each leaf.
@@ -155,6 +187,15 @@ func (v *Vault) compareHighWater() error {
 	mark, err := parseCheckpoint(text)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %v", ErrDamaged, highWaterName, err)
+	}
+	if l.monitor != nil {
+		key, err := note.NewVerifier(l.monitor.Genesis().Log)
+		if err == nil {
+			_, err = verifiedBy(text, key)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %s: %v", ErrDamaged, highWaterName, err)
+		}
 	}
 	l.mark = mark.Tree
 	if mark.N > l.tree.N {
@@ -350,7 +391,7 @@ func (v *Vault) exclusive(ctx context.Context, fn func() error) error {
 		return err
 	}
 	var err error
-	if state := <-v.jobs.submit(&job{priority: small, run: func() { err = fn() }}); state != nil {
+	if state := <-v.jobs.submit(&job{priority: small, run: func() { v.ease(); err = fn() }}); state != nil {
 		return state
 	}
 	return err

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"time"
@@ -89,6 +90,7 @@ func createBolt(path string, o *bbolt.Options, fill func(*bbolt.Tx) error) error
 // openBolt opens a database that exists. A panic of bbolt in this goroutine (it
 // has some for damaged pages) becomes ErrDamaged.
 func openBolt(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a file that was cut short
 	defer func() {
 		if r := recover(); r != nil {
 			db, err = nil, fmt.Errorf("%s: %w: %v", filepath.Base(path), ErrDamaged, r)
@@ -100,7 +102,7 @@ func openBolt(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
 			return nil, err
 		}
 		if info, err := f.Stat(); err != nil || info.Size() == 0 {
-			return nil, errors.Join(err, f.Close(), fmt.Errorf("%w: empty file", ErrDamaged)) // bbolt would initialise it
+			return nil, errors.Join(err, f.Close(), fmt.Errorf("%s: %w: empty file", filepath.Base(path), ErrDamaged)) // bbolt would initialise it
 		}
 		return f, nil
 	}

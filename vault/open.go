@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"go.etcd.io/bbolt"
 )
@@ -15,7 +16,8 @@ import (
 //
 // It returns ErrLocked when another process has the vault open, ErrFormat when a
 // newer version wrote it, and ErrDamaged when vault.db does not open. Damage of
-// single rows, slots and blob files is no error: Check names it.
+// single rows, slots and blob files is no error: Check names it. Nothing is swept
+// while there is damage, or while OldCopy speaks against this copy.
 func Open(dir string, o Options) (*Vault, error) {
 	o.BlobSize = cmp.Or(o.BlobSize, blobSize)
 	v := &Vault{
@@ -83,19 +85,33 @@ func (v *Vault) open() (err error) {
 	for _, late := range s.late {
 		l.lateSlot(late)
 	}
+	if err := v.loadLog(); err != nil {
+		return err
+	}
+	// An old vault.db, or another's, knows nothing of what came later: what looks left
+	// over may be that.
+	l.keep = l.keep || v.log.stop != nil
 	if err := v.completeDeletions(); err != nil {
+		return err
+	}
+	ended := l.ended()
+	if err := v.applyTombstones(ended); err != nil {
 		return err
 	}
 	if err := l.sweep(); err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
-	if len(l.going) > 0 {
-		if err := v.punch(v.blobs.all()); err != nil {
+	if len(l.going)+len(ended) > 0 {
+		l.swept = v.blobs.all()
+	}
+	if len(l.swept) > 0 {
+		if err := v.punch(l.swept); err != nil {
 			return err
 		}
 	}
 	v.found = l.found
-	return v.loadLog()
+	v.keepReserve()
+	return nil
 }
 
 // loader reads all rows at start.
@@ -105,7 +121,26 @@ type loader struct {
 	slots map[uint64]bool // that some row refers to
 	items map[string]bool // row keys of items, also of damaged ones
 	going map[string]bool // row keys of items and cases that are being deleted
-	keep  bool            // a row is damaged: sweep nothing
+	keep  bool            // a row is damaged, or nothing may be signed: sweep nothing
+	swept []*blobFile     // from which payloads were removed
+	ends  []caseEnds
+}
+
+// caseEnds are the tags of the events that can end a case.
+type caseEnds struct {
+	id   CaseID
+	tags [3][32]byte
+}
+
+// ended lists the cases whose deletion is in the log: a recovery that was cut short
+// has left them.
+func (l *loader) ended() (ids []CaseID) {
+	for _, c := range l.ends {
+		if slices.ContainsFunc(c.tags[:], l.v.Logged) {
+			ids = append(ids, c.id)
+		}
+	}
+	return ids
 }
 
 func (l *loader) damage(where string, err error) {
@@ -123,6 +158,7 @@ func (l *loader) load(tx *bbolt.Tx) error {
 			return errors.Join(err, sized(key, 32))
 		}
 		l.v.index.addCase([32]byte(key), r)
+		l.ends = append(l.ends, caseEnds{r.Case, r.ends()})
 		for _, id := range r.Items {
 			listed[id] = r.Case
 		}
@@ -293,6 +329,9 @@ func (l *loader) sweepBlobs(f *blobFile) error {
 	for _, name := range names {
 		if l.items[name] || l.keep {
 			continue
+		}
+		if !slices.Contains(l.swept, f) {
+			l.swept = append(l.swept, f)
 		}
 		if err := f.removeAll([]byte(name)); isFull(err) {
 			return nil // the next start tries again

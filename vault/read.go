@@ -21,10 +21,18 @@ type Ciphertext interface {
 // OpenItem returns the age file of an item. Reads copy out of the database; no transaction stays open between reads.
 //
 // It returns ErrNotFound when there is no such item, ErrDamaged when its header
-// does not open. Reads return ErrDamaged when a part of the payload is missing;
-// that every byte is the one that was stored, only the reader's own comparison
-// with the hash can say.
+// does not open, its payload is missing, or when Check or Rehash has found its ciphertext damaged. Reads
+// return ErrDamaged when a part of the payload is missing; that every byte is the one
+// that was stored, only the reader's own comparison with the hash can say.
 func (v *Vault) OpenItem(id ItemID) (Ciphertext, error) {
+	if v.spoiled.has(id) {
+		return nil, errOtherHash
+	}
+	return v.openItem(id)
+}
+
+// openItem is OpenItem, whatever is known of the item.
+func (v *Vault) openItem(id ItemID) (*ciphertext, error) {
 	if err := v.usable(); err != nil {
 		return nil, err
 	}
@@ -45,6 +53,9 @@ func (v *Vault) OpenItem(id ItemID) (Ciphertext, error) {
 		})
 	})
 	if err != nil {
+		return nil, v.readError(err)
+	}
+	if err := c.file.holds(key[:]); err != nil {
 		return nil, v.readError(err)
 	}
 	if len(c.header) != e.header {
@@ -68,6 +79,8 @@ type ciphertext struct {
 	file   *blobFile
 	header []byte
 	size   int64
+
+	uncached bool // read the payload from the disk
 
 	off  int64        // of Read and Seek
 	last atomic.Int64 // chunk of the newest read, for read-ahead
@@ -105,6 +118,9 @@ func (c *ciphertext) part(p []byte, off int64) (int, error) {
 	}
 	off -= int64(len(c.header))
 	chunk := off / valueSize
+	if c.uncached {
+		return c.file.readUncached(c.id[:], uint32(chunk), int(off%valueSize), p)
+	}
 	fresh := c.last.Swap(chunk) != chunk
 	n, err := c.file.read(c.id[:], uint32(chunk), int(off%valueSize), p, fresh)
 	if err != nil {

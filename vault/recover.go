@@ -70,7 +70,7 @@ func (v *Vault) recover(ctx context.Context, checkpoint []byte, tiles torchwood.
 	l.mu.Lock()
 	l.stop = nil
 	l.mu.Unlock()
-	return from, mirror.N, v.applyTombstones()
+	return from, mirror.N, v.applyTombstones(v.index.caseIDs(""))
 }
 
 // compareMark proves that what was signed here last is a part of the mirror's tree.

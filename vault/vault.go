@@ -105,6 +105,7 @@ type Vault struct {
 	log     publicLog
 	dummy   dummy
 	found   []Problem
+	spoiled spoiled
 
 	reclaims reclaims
 

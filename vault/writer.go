@@ -308,6 +308,7 @@ func (v *Vault) storeRows(round []*job) (rest []*job, err error) {
 	if len(commits) == 0 {
 		return rest, nil
 	}
+	v.ease()
 	err = v.meta.Update(func(tx *bbolt.Tx) error {
 		for _, e := range commits {
 			if err := e.put(tx, v.queue); err != nil {

@@ -90,9 +90,12 @@ func makeBackup(p *say.Printer, d statedir.Dir, f *backup.Folder, to backup.Reci
 		return made, err
 	}
 	owner := backup.OwnerOf(key, to.Texts)
-	known, err := f.Known(owner)
+	known, broken, err := f.Known(owner)
 	if err != nil {
 		return made, err
+	}
+	for _, name := range broken {
+		p.Warn(say.T("%s is damaged or missing: the backups that hold it are not whole", filepath.Join(f.Path(), name)), say.T("what the vault still has is copied again; keep another copy of the folder"))
 	}
 	ctx := context.Background()
 	err = throughServer(d,

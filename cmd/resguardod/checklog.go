@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"resguardo/cmd/internal/say"
 	"resguardo/cmd/resguardod/internal/statedir"
@@ -13,7 +14,7 @@ import (
 
 // publicLog tells what of the files does not work in the log yet, and who could see
 // if the log were rewritten. That the log itself verifies is checked with the vault.
-func (c *checker) publicLog() {
+func (c *checker) publicLog(state *statedir.State) {
 	s, err := askLog(c.print, c.dir)
 	if err != nil {
 		c.fail(err)
@@ -25,6 +26,7 @@ func (c *checker) publicLog() {
 		c.print.Say(say.T("the public log: %s leaves, up to epoch %s", s.Size, s.Last))
 	}
 	c.watchers(s)
+	c.readings(state, s.Signs, time.Now())
 	if len(s.Waiting) > 0 && s.Begun {
 		c.print.Warn(say.T("%s notes wait for the governance key: %s", len(s.Waiting), strings.Join(s.Waiting, ", ")), signLine(c.dir))
 	}

@@ -28,6 +28,7 @@ import (
 //	POST /v1/change  statedir.Change    -> answer with Outcome, Requests, From
 //	POST /v1/sign    signing            -> answer with Requests that still wait
 //	POST /v1/check                      -> answer with Problems
+//	POST /v1/rehash  rehashRequest      -> statedir.Rehash; GET tells how far it is
 //	POST /v1/backup  backupRequest      -> tar, see internal/backup
 //	GET  /v1/log                        -> logState
 //	GET  /log/…                         -> a file of the published log (C2SP tlog-tiles)
@@ -73,7 +74,7 @@ const (
 const changeLimit = time.Minute
 
 // controlHandler answers commands while the server runs.
-func controlHandler(l *live, v *vault.Vault, now func() status) http.Handler {
+func controlHandler(l *live, v *vault.Vault, again *rehasher, now func() status) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusOK, now())
@@ -96,6 +97,8 @@ func controlHandler(l *live, v *vault.Vault, now func() status) http.Handler {
 		}
 		reply(w, http.StatusOK, state)
 	})
+	mux.HandleFunc("GET /v1/rehash", again.serveRehash)
+	mux.HandleFunc("POST /v1/rehash", again.serveRehash)
 	mux.HandleFunc("POST /v1/backup", func(w http.ResponseWriter, r *http.Request) { serveBackup(w, r, l.dir, v) })
 	mux.HandleFunc("GET "+logtiles.Prefix, func(w http.ResponseWriter, r *http.Request) {
 		file, err := logtiles.Read(v, r.URL)

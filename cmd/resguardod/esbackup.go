@@ -3,6 +3,15 @@ package main
 // spanishOfBackup is the part of spanish about backup and restore.
 func spanishOfBackup() map[string]string {
 	return map[string]string{
+		// Reading everything again.
+		"all ciphertext was read again: %s items, %s bytes, damaged: %s":  "se volvió a leer todo el texto cifrado: %s elementos, %s bytes, dañados: %s",
+		"all ciphertext was last read again on %s":                        "todo el texto cifrado se volvió a leer por última vez el %s",
+		"all ciphertext was last read again on %s: %s items, damaged: %s": "todo el texto cifrado se volvió a leer por última vez el %s: %s elementos, dañados: %s",
+		"serve does it once a month; or run: resguardod rehash -dir %s":   "serve lo hace una vez al mes; o corre: resguardod rehash -dir %s",
+		"at least 64 KiB a second, such as -rate 8MiB":                    "al menos 64 KiB por segundo, por ejemplo -rate 8MiB",
+		"the server reads; it goes on when this command is ended":         "lee el servidor; sigue aunque termine este comando",
+		"not all ciphertext could be read":                                "no se pudo leer todo el texto cifrado",
+
 		// The command line.
 		"backup needs -to and -recipients": "backup necesita -to y -recipients",
 		"name the folder of the backups, and the file with the age recipients who may open them": "di cuál es la carpeta de los respaldos y el archivo con los destinatarios de age que pueden abrirlos",
@@ -22,6 +31,8 @@ func spanishOfBackup() map[string]string {
 		"give the identity of one of the recipients that backup was called with":        "da la identidad de uno de los destinatarios con que se llamó a backup",
 
 		// Making one.
+		"%s is damaged or missing: the backups that hold it are not whole":               "%s está dañado o falta: los respaldos que lo tienen no están completos",
+		"what the vault still has is copied again; keep another copy of the folder":      "lo que la bóveda todavía tiene se copia otra vez; guarda otra copia de la carpeta",
 		"made backup %s in %s (bytes written: %s; blob files copied: %s, unchanged: %s)": "respaldo %s hecho en %s (bytes escritos: %s; archivos de datos copiados: %s, sin cambios: %s)",
 		"%s is damaged in the vault, and not in this backup: %s":                         "%s está dañado en la bóveda y no está en este respaldo: %s",
 		"an older backup may have it; keep that one, and see: resguardod check":          "un respaldo anterior puede tenerlo; guarda ese, y mira: resguardod check",

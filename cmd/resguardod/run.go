@@ -83,6 +83,7 @@ func dispatch(p *say.Printer, args []string) error {
 		"poster":          cmdPoster,
 		"restore":         cmdRestore,
 		"recover":         cmdRecover,
+		"rehash":          cmdRehash,
 		"probe":           cmdProbe, // hidden: serve and check run it as a child
 	}
 	if len(args) == 0 {

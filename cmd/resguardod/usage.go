@@ -21,6 +21,7 @@ Usage:
     resguardod serve     -dir DIR -tor system [-sockets DIR] [-preview ADDR] …
     resguardod serve     -dir DIR -tor off -preview ADDR …
     resguardod check     -dir DIR [-accept-gap] [-accept-copy]
+    resguardod rehash    -dir DIR [-rate 8MiB]
     resguardod log       export -dir DIR -to DIR
     resguardod recover   -dir DIR -mirror DIR|URL [-socks HOST:PORT]
     resguardod backup    -dir DIR -to DIR -recipients FILE [-keep N] [-keep-keys N]
@@ -39,6 +40,9 @@ in DIR/onion: back them up. -tor-include adds lines to its torrc (bridges). With
 pages on loopback, -preview-review the reviewers' door; else no TCP port is open.
 check proves the directory. Run it every day. -accept-gap lets the public log go on
 after more than 30 days, -accept-copy when nobody can say whether this copy is the newest.
+rehash reads all ciphertext again from the disk, at most -rate bytes a second, and names
+what is damaged; a running server does it, and goes on when the command is ended. serve
+does it by itself, once a month.
 log export writes the public log as files for any web host; run it every day, because
 recover takes from there what an old copy of the vault lacks of the log.
 backup adds a copy, encrypted with age to the recipients in FILE, also while serve runs.
@@ -79,6 +83,7 @@ Uso:
     resguardod serve     -dir DIR -tor system [-sockets DIR] [-preview DIRECCIÓN] …
     resguardod serve     -dir DIR -tor off -preview DIRECCIÓN …
     resguardod check     -dir DIR [-accept-gap] [-accept-copy]
+    resguardod rehash    -dir DIR [-rate 8MiB]
     resguardod log       export -dir DIR -to DIR
     resguardod recover   -dir DIR -mirror DIR|URL [-socks HOST:PUERTO]
     resguardod backup    -dir DIR -to DIR -recipients ARCHIVO [-keep N] [-keep-keys N]
@@ -99,6 +104,9 @@ ellas no se abre ningún puerto TCP.
 check comprueba el directorio. Córrelo todos los días. -accept-gap deja seguir al registro
 público después de más de 30 días, y -accept-copy cuando nadie puede decir si esta copia
 es la más nueva.
+rehash vuelve a leer del disco todo el texto cifrado, a -rate bytes por segundo como
+máximo, y dice qué está dañado; si hay un servidor corriendo lo hace él, y sigue aunque
+termine el comando. serve lo hace por su cuenta, una vez al mes.
 log export escribe el registro público en archivos para cualquier servidor web; córrelo
 todos los días: de ahí toma recover lo que le falta del registro a una copia vieja.
 backup agrega una copia, cifrada con age para los destinatarios de ARCHIVO, también

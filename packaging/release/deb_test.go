@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha3"
+	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -74,6 +77,7 @@ func TestDebianPackages(t *testing.T) {
 	output(t, dpkg, append([]string{"--root=" + root, "--force-script-chrootless", "--force-depends", "--install"}, packages...)...)
 	checkInstalled(t, root)
 	serveInstalled(t, root)
+	startUnit(t, root)
 	output(t, dpkg, "--root="+root, "--force-script-chrootless", "--purge", "resguardod", "resguardo")
 	checkRemoved(t, root)
 }
@@ -200,6 +204,95 @@ func serveInstalled(t *testing.T, root string) {
 		t.Errorf("%v\n%s", err, stderr.Bytes())
 	}
 	output(t, program, "check", "-dir", dir)
+}
+
+// startUnit starts the server with the command line of the installed unit, as the
+// account that the package has made, in the folder as its root. systemd itself is not
+// asked: its sandbox is proven in package packaging.
+func startUnit(t *testing.T, root string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "usr/lib/systemd/system/resguardod.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^ExecStart=(.*)$`).FindSubmatch(text)
+	user := regexp.MustCompile(`(?m)^User=(.*)$`).FindSubmatch(text)
+	if line == nil || user == nil {
+		t.Fatalf("no ExecStart or no User:\n%s", text)
+	}
+	passwd, err := os.ReadFile(filepath.Join(root, "etc/passwd"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	account := regexp.MustCompile(`(?m)^` + string(user[1]) + `:[^:]*:(\d+):(\d+):`).FindSubmatch(passwd)
+	if account == nil {
+		t.Fatalf("no account %s", user[1])
+	}
+	inside := func(as, script string) *exec.Cmd {
+		return exec.Command("unshare", "--mount", "sh", "-c", `mkdir -p "$0/proc" "$0/dev" && mount -t proc proc "$0/proc" && mount --bind /dev "$0/dev" && exec chroot --userspec="$1" "$0" $2`, root, as, script)
+	}
+	onion := "[onion]\nsource = \"%s\"\nreviewers = \"%s\"\n"
+	address := func(first byte) string { return onionAddress([32]byte{first}) }
+	if out, err := inside("0:0", "/usr/bin/resguardod init -dir /var/lib/resguardo -origin unit.example").CombinedOutput(); err != nil {
+		t.Fatalf("init: %v\n%s", err, out)
+	}
+	config := filepath.Join(root, "var/lib/resguardo/resguardo.toml")
+	b, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = append(b[:bytes.Index(b, []byte("\n[onion]"))+1], fmt.Sprintf(onion, address(1), address(2))...)
+	if err := os.WriteFile(config, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	as := fmt.Sprintf("%s:%s", account[1], account[2])
+	output(t, "chown", "-R", as, filepath.Join(root, "var/lib/resguardo"))
+	// The account cannot read the governance key: the first start asks for a signature.
+	if out, err := inside(as, string(line[1])).CombinedOutput(); err == nil || !bytes.Contains(out, []byte("wait for the governance key")) {
+		t.Fatalf("first start: %v\n%s", err, out)
+	}
+	requests, err := filepath.Glob(filepath.Join(root, "var/lib/resguardo/requests/*.note"))
+	if err != nil || len(requests) == 0 {
+		t.Fatal("no requests", err)
+	}
+	sign := "/usr/bin/resguardod sign -key /var/lib/resguardo.keys/governance.key"
+	for _, path := range requests {
+		sign += " " + strings.TrimPrefix(path, root)
+	}
+	if out, err := inside("0:0", sign).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", sign, err, out)
+	}
+	output(t, "chown", "-R", as, filepath.Join(root, "var/lib/resguardo"))
+	c := inside(as, string(line[1]))
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Process.Kill()
+	first, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil || !strings.HasPrefix(first, "ready: ") {
+		t.Errorf("the unit's command says %q: %v\n%s", first, err, stderr.Bytes())
+	}
+	for _, socket := range []string{"source.sock", "reviewers.sock"} {
+		info, err := os.Lstat(filepath.Join(root, "run/resguardo", socket))
+		if err != nil || info.Mode().Type() != fs.ModeSocket || fmt.Sprint(info.Sys().(*syscall.Stat_t).Uid) != string(account[1]) {
+			t.Errorf("%s: %v %v", socket, info, err)
+		}
+	}
+	if err := errors.Join(c.Process.Signal(syscall.SIGTERM), c.Wait()); err != nil {
+		t.Errorf("%v\n%s", err, stderr.Bytes())
+	}
+}
+
+// onionAddress is that of a public key: rend-spec-v3, section 6.
+func onionAddress(key [32]byte) string {
+	sum := sha3.Sum256(slices.Concat([]byte(".onion checksum"), key[:], []byte{3}))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(slices.Concat(key[:], sum[:2], []byte{3}))) + ".onion"
 }
 
 // checkRemoved: the programs go; the folder of the vault stays, also after purge.

@@ -59,6 +59,45 @@ func TestArchiveIsReproducible(t *testing.T) {
 	checkArchive(t, made[0])
 }
 
+// TestReleaseIsReproducible makes everything that make release publishes, from the tree
+// and from a copy of it in another folder, and compares SHA256SUMS.
+func TestReleaseIsReproducible(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds for every platform, twice")
+	}
+	copied := filepath.Join(t.TempDir(), "copy")
+	copyTree(t, "../..", copied)
+	var sums []string
+	for _, root := range []string{"../..", copied} {
+		to := t.TempDir()
+		var said bytes.Buffer
+		if err := (release{root, "1.2.3", to, day}).publish("all", &said); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(filepath.Join(to, "SHA256SUMS"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums = append(sums, string(b))
+		if want := "minisign -S -m " + filepath.Join(to, "SHA256SUMS"); !strings.Contains(said.String(), want) {
+			t.Errorf("it says %q, not %q", said.String(), want)
+		}
+		made, err := os.ReadDir(to)
+		if err != nil || len(made) != strings.Count(string(b), "\n")+1 {
+			t.Errorf("%d files, and SHA256SUMS is\n%s", len(made), b)
+		}
+		if out, err := exec.Command("sh", "-c", "cd "+to+" && sha256sum -c --quiet SHA256SUMS").CombinedOutput(); err != nil {
+			t.Errorf("%v %s", err, out)
+		}
+	}
+	if n := strings.Count(sums[0], "\n"); n != len(platforms)+2*len(debians) {
+		t.Errorf("%d files:\n%s", n, sums[0])
+	}
+	if sums[0] != sums[1] {
+		t.Errorf("two folders make different files:\n%s\n%s", sums[0], sums[1])
+	}
+}
+
 // checkArchive looks for what each role needs, runs a program, and compares the
 // bill of materials in the archive with the program beside it.
 func checkArchive(t *testing.T, archive []byte) {

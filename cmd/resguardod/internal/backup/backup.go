@@ -9,6 +9,7 @@
 //	000007/vault.db.age  the rows
 //	blobs/00000001-0123456789abcdef.age   payloads; several backups can name one file
 //	keys/000007.age      keys.slots: without it nothing in backup 7 can be read
+//	index                which files in blobs were read when, with which hash
 //	.new, blobs/.new, keys/.new           what is being made
 //
 // All but the manifests is encrypted with age to the operators' recipients. A

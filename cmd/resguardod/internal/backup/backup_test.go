@@ -40,6 +40,7 @@ type place struct {
 	id      age.Identity
 	reports map[vault.ItemID][32]byte
 	mu      sync.Mutex
+	broken  []string // that the last backup has found
 }
 
 func newPlace(t *testing.T) *place {
@@ -157,8 +158,9 @@ func (p *place) store(through func(io.Reader) io.Reader) (backup.Made, error) {
 	f, err := backup.Open(p.folder)
 	p.check(err)
 	defer f.Close()
-	known, err := f.Known(p.owner())
+	known, broken, err := f.Known(p.owner())
 	p.check(err)
+	p.broken = broken
 	s := p.stream(known.Versions())
 	defer s.Close()
 	if through == nil {
@@ -229,7 +231,7 @@ func (p *place) holds(dir string, reports map[vault.ItemID][32]byte) {
 	}
 }
 
-// files lists what is in the folder of backups, with its content.
+// files lists what is in the folder of backups, with its content, but for the index.
 func (p *place) files() map[string]string {
 	p.t.Helper()
 	all := map[string]string{}
@@ -238,8 +240,9 @@ func (p *place) files() map[string]string {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		rel, _ := filepath.Rel(p.folder, path)
-		all[rel] = string(b)
+		if rel, _ := filepath.Rel(p.folder, path); rel != "index" {
+			all[rel] = string(b)
+		}
 		return err
 	}))
 	return all

@@ -41,6 +41,15 @@ func Open(path string) (*Folder, error) {
 			return nil, unwritten(dir, err)
 		}
 	}
+	// A backup must not be lost with the name of the folder, which may be new. A folder
+	// above that we may not read was not changed by us.
+	abs, err := filepath.Abs(path)
+	if err == nil {
+		err = syncDirs(filepath.Dir(abs))
+	}
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return nil, err
+	}
 	return lock(path, unix.LOCK_EX)
 }
 
@@ -61,6 +70,9 @@ func lock(path string, how int) (*Folder, error) {
 	return &Folder{path, f}, nil
 }
 
+// Path is the folder's own.
+func (f *Folder) Path() string { return f.path }
+
 // Close gives the folder free.
 func (f *Folder) Close() error { return f.lock.Close() }
 
@@ -77,7 +89,7 @@ func onlyBackups(path string) error {
 		return unread(path, err)
 	}
 	for _, e := range entries {
-		if name := e.Name(); !numberForm.MatchString(name) && !slices.Contains([]string{"blobs", "keys", "lost+found", newName}, name) {
+		if name := e.Name(); !numberForm.MatchString(name) && !slices.Contains([]string{"blobs", "keys", "lost+found", newName, indexName, indexName + newName}, name) {
 			return &say.Error{Path: path, What: say.T("the folder holds something else than backups: %s", name), Hint: say.T("choose an empty folder")}
 		}
 	}
@@ -137,30 +149,45 @@ func (k Known) Versions() []string {
 	return all
 }
 
-// Known looks for blob files that need not be copied again. It refuses a folder with
-// the backups of another vault.
-func (f *Folder) Known(o Owner) (Known, error) {
+// Known looks for blob files that need not be copied again: those that have the hash of
+// their manifest; see index. broken are those that have not, in the folder's own
+// words. It refuses a folder with the backups of another vault.
+func (f *Folder) Known(o Owner) (known Known, broken []string, err error) {
 	numbers, err := f.backups()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	known := make(Known)
+	known = make(Known)
+	old, now := f.index(), index{}
+	due := old.due()
 	for _, n := range numbers {
 		m, err := f.manifest(n)
 		if err != nil {
 			continue // Tidy names it
 		}
 		if m.Vault != o.Vault {
-			return nil, &say.Error{Path: f.path, What: say.T("the folder holds backups of another vault"), Hint: say.T("choose a folder of its own for each vault")}
+			return nil, nil, &say.Error{Path: f.path, What: say.T("the folder holds backups of another vault"), Hint: say.T("choose a folder of its own for each vault")}
 		}
 		for _, e := range m.Entries {
 			info, err := os.Lstat(f.in(e.File))
-			if e.Version != "" && m.Recipients == o.Recipients && err == nil && info.Mode().IsRegular() && info.Size() == e.Size {
-				known[e.Version] = e
+			if e.Version == "" || m.Recipients != o.Recipients || slices.Contains(broken, e.File) || known[e.Version].File == e.File {
+				continue
 			}
+			whole := err == nil && info.Mode().IsRegular() && info.Size() == e.Size
+			if whole && (e.File == due || !old.knows(e, info)) {
+				if whole, err = f.sound(e); err != nil {
+					return nil, nil, err
+				}
+				old.note(e, info)
+			}
+			if !whole {
+				broken = append(broken, e.File)
+				continue
+			}
+			known[e.Version], now[e.File] = e, old[e.File]
 		}
 	}
-	return known, nil
+	return known, broken, f.save(now)
 }
 
 // Tidy keeps the newest backups, at most keep, and the keys of at most keepKeys of

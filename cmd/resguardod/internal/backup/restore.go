@@ -171,6 +171,44 @@ func (t *target) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// sparse writes a file, but no blocks of zeros: what the vault has given back to the
+// disk stays given back.
+type sparse struct {
+	file *os.File
+	off  int64
+}
+
+// hole is how long zeros must be, and at which multiples they begin.
+const hole = 4 << 10
+
+var zeros [hole]byte
+
+func (s *sparse) Write(p []byte) (int, error) {
+	for n := 0; n < len(p); {
+		size, empty := run(p[n:], s.off)
+		if !empty {
+			if _, err := s.file.WriteAt(p[n:n+size], s.off); err != nil {
+				return n, err
+			}
+		}
+		n, s.off = n+size, s.off+int64(size)
+	}
+	return len(p), nil
+}
+
+// run is how many bytes of p, which begins at off, are blocks of zeros, or else blocks of something.
+func run(p []byte, off int64) (size int, empty bool) {
+	for size < len(p) {
+		part := p[size:min(len(p), size+hole-int((off+int64(size))%hole))]
+		zero := bytes.Equal(part, zeros[:len(part)])
+		if size > 0 && zero != empty {
+			break
+		}
+		size, empty = size+len(part), zero
+	}
+	return size, empty
+}
+
 // restored is a directory that is being filled.
 type restored struct {
 	*Folder
@@ -227,7 +265,15 @@ func (r restored) file(e Entry) error {
 	if err != nil {
 		return unwritten(path, err)
 	}
-	err = r.decrypt(file, e, r.ids)
+	var w io.Writer = file
+	holes := &sparse{file: file}
+	if e.Name != slotsName { // whose zeros must be on the disk, because it is written in place
+		w = holes
+	}
+	err = r.decrypt(w, e, r.ids)
+	if err == nil && e.Name != slotsName {
+		err = file.Truncate(holes.off)
+	}
 	if err == nil {
 		err = file.Sync()
 	}

@@ -34,7 +34,7 @@ func (f *Folder) Store(r io.Reader, o Owner, to Recipients, known Known) (Made, 
 		return Made{}, unwritten(f.path, err)
 	}
 	source := &source{r: r}
-	s := storing{Folder: f, to: to.Keys, known: known, state: make(map[string][]byte),
+	s := storing{Folder: f, to: to.Keys, known: known, index: f.index(), state: make(map[string][]byte),
 		Manifest: Manifest{head: head{Format: Format, Number: number, Owner: o}}}
 	err = s.all(tar.NewReader(source))
 	if err == nil {
@@ -94,6 +94,7 @@ type storing struct {
 	Manifest
 	to    []age.Recipient
 	known Known
+	index index
 	state map[string][]byte
 	size  int // bytes of state
 	made  Made
@@ -190,6 +191,11 @@ func (s *storing) put(e Entry, content io.Reader) error {
 		if err := os.Rename(s.in(making), s.in(e.File)); err != nil {
 			return unwritten(s.in(e.File), err)
 		}
+		info, err := os.Lstat(s.in(e.File))
+		if err != nil {
+			return unwritten(s.in(e.File), err)
+		}
+		s.index.note(e, info)
 	}
 	s.add(e)
 	s.made.Bytes += e.Size
@@ -226,6 +232,9 @@ func (s *storing) finish() error {
 		return err
 	}
 	if err := syncDirs(s.in("blobs"), s.in(newName)); err != nil {
+		return err
+	}
+	if err := s.save(s.index); err != nil {
 		return err
 	}
 	for _, names := range [][2]string{{"keys/" + newName, fileOf(slotsName, s.Number)}, {newName, folderOf(s.Number)}} {

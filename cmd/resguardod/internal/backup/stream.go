@@ -152,7 +152,7 @@ func keeps(rel string) bool {
 	case dir == "blobs/", dir == statedir.OnionDir+"/", strings.HasPrefix(rel, statedir.OnionDir+"/data/"):
 		return false
 	}
-	return !slices.Contains([]string{metaName, slotsName, statedir.HighWaterFile, "accept-gap"}, rel)
+	return !slices.Contains([]string{metaName, slotsName, statedir.HighWaterFile, "reserve", statedir.RehashFile, "accept-gap"}, rel)
 }
 
 // packState makes the content of state.age.

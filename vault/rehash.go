@@ -156,7 +156,11 @@ func (v *Vault) proveRow(id ItemID) error {
 	key, _ := id.bytes()
 	return guard(metaName, func() error {
 		return v.view(func(tx *bbolt.Tx) error {
-			r, o, err := v.slots.openItem(key[:], tx.Bucket([]byte(itemsBucket)).Get(key[:]))
+			row := tx.Bucket([]byte(itemsBucket)).Get(key[:])
+			if isDeleting(row) {
+				return ErrNotFound
+			}
+			r, o, err := v.slots.openItem(key[:], row)
 			switch {
 			case err != nil:
 				return err

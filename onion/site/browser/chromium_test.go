@@ -14,7 +14,7 @@ import (
 )
 
 // patience is the hard limit of one command to Chromium, and of one page.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // chromium is a headless Chromium, driven over the Chrome DevTools Protocol: JSON
 // messages that end in a zero byte, to its file descriptor 3 and from its 4. One
@@ -58,8 +58,9 @@ func missing(t testing.TB, err error) {
 	t.Skipf("%v (make deps installs it)", err)
 }
 
-// newChromium starts a Chromium with an empty profile.
-func newChromium(t testing.TB) *chromium {
+// newChromium starts a Chromium with an empty profile. It shows no images, loads no
+// fonts and keeps no cookies. The flags come beside its own.
+func newChromium(t testing.TB, flags ...string) *chromium {
 	t.Helper()
 	path, home := need(t, "chromium"), t.TempDir()
 	theirIn, to, err := os.Pipe()
@@ -70,10 +71,11 @@ func newChromium(t testing.TB) *chromium {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command(path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+	c := exec.Command(path, append(flags, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
 		"--hide-scrollbars", "--no-first-run", "--disable-background-networking", "--disable-component-update",
 		"--disable-sync", "--disable-extensions", "--force-color-profile=srgb", "--lang=en-US",
-		"--user-data-dir="+filepath.Join(home, "profile"), "--remote-debugging-pipe", "about:blank")
+		"--blink-settings=imagesEnabled=false,downloadableBinaryFontsEnabled=false,cookieEnabled=false",
+		"--user-data-dir="+filepath.Join(home, "profile"), "--remote-debugging-pipe", "about:blank")...)
 	c.Env = append(os.Environ(), "HOME="+home, "DBUS_SESSION_BUS_ADDRESS=disabled:")
 	c.ExtraFiles = []*os.File{theirIn, theirOut}
 	if err := c.Start(); err != nil {
@@ -177,6 +179,7 @@ func (c *chromium) newTab() *tab {
 	b.session = made.SessionID
 	b.call("Page.enable", nil, nil)
 	b.call("Network.enable", nil, nil)
+	b.call("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}, nil)
 	b.script(false)
 	b.resize(320, 640, 1)
 	return b
@@ -250,11 +253,11 @@ func (b *tab) open(url string) {
 	if r.ErrorText != "" {
 		b.t.Fatalf("chromium: open %s: %s", url, r.ErrorText)
 	}
-	b.event("Page.loadEventFired", nil)
+	b.shown()
 }
 
 // shown waits until a page is loaded and was drawn once: only then has the element
-// with the attribute autofocus the focus, and the page been scrolled to it.
+// with the attribute autofocus the focus, and was the page scrolled to it.
 func (b *tab) shown() {
 	b.t.Helper()
 	b.event("Page.loadEventFired", nil)
@@ -328,29 +331,41 @@ func (b *tab) click(selector string) {
 	b.shown()
 }
 
-// key presses a key of the keyboard.
-func (b *tab) key(name string, code int, text string) {
-	b.t.Helper()
-	down := map[string]any{"type": "keyDown", "key": name, "code": name, "windowsVirtualKeyCode": code}
-	if text != "" {
-		down["text"] = text
-	}
-	b.call("Input.dispatchKeyEvent", down, nil)
-	b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": name, "code": name, "windowsVirtualKeyCode": code}, nil)
+// key is a key of the keyboard, as Chromium describes it.
+type key struct {
+	name, code, text string
+	number           int
 }
 
-// write puts text into the field that has the focus, as pasting does.
-func (b *tab) write(text string) {
+var (
+	tabKey   = key{"Tab", "Tab", "", 9}
+	enterKey = key{"Enter", "Enter", "\r", 13}
+	spaceKey = key{" ", "Space", " ", 32}
+)
+
+// press presses a key of the keyboard.
+func (b *tab) press(k key) {
+	b.t.Helper()
+	down := map[string]any{"type": "keyDown", "key": k.name, "code": k.code, "windowsVirtualKeyCode": k.number}
+	if k.text != "" {
+		down["text"] = k.text
+	}
+	b.call("Input.dispatchKeyEvent", down, nil)
+	b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": k.name, "code": k.code, "windowsVirtualKeyCode": k.number}, nil)
+}
+
+// paste puts text into the field that has the focus, as pasting does.
+func (b *tab) paste(text string) {
 	b.t.Helper()
 	b.call("Input.insertText", map[string]any{"text": text}, nil)
 }
 
-// attach chooses a file.
-func (b *tab) attach(selector, path string) {
+// attach chooses files.
+func (b *tab) attach(selector string, paths ...string) {
 	b.t.Helper()
 	var r struct{ Result struct{ ObjectID string } }
 	b.call("Runtime.evaluate", map[string]any{"expression": fmt.Sprintf("document.querySelector(%s)", quote(selector))}, &r)
-	b.call("DOM.setFileInputFiles", map[string]any{"files": []string{path}, "objectId": r.Result.ObjectID}, nil)
+	b.call("DOM.setFileInputFiles", map[string]any{"files": paths, "objectId": r.Result.ObjectID}, nil)
 }
 
 // picture is the whole page as PNG.

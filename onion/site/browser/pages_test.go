@@ -4,9 +4,17 @@
 //
 //	chromium_test.go   drives Chromium
 //	stage_test.go      the site, and what it answers
+//	desk_test.go       a desk that answers
 //	walk_test.go       the walk: one line for each page
+//	mailbox_test.go    its part in mailboxes
+//	limits_test.go     its part at a server that is full or busy
 //	pages_test.go      the checks of every page
 //	checks_test.go     those that need a browser
+//	names_test.go      those of what a screen reader is told
+//	pictures_test.go   pictures of every page
+//	keyboard_test.go   the journey with the keyboard alone
+//	w3m_test.go        the journey in a browser of plain text
+//	origin_test.go     other sites
 //	slow_test.go       the site over a slow network
 package browser
 
@@ -25,27 +33,40 @@ import (
 	"golang.org/x/net/html"
 )
 
-var screenshots = flag.String("screenshots", "", "folder for pictures of every page (make screenshots)")
+// TestMain lets all tests run at once: they wait for browsers and slow networks
+// for most of their time.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		f.Value.Set("8")
+	}
+	os.Exit(m.Run())
+}
 
 // TestPages checks every page and every error state in every language.
 func TestPages(t *testing.T) {
-	c := newChromium(t)
-	s := newShelf(walkAll(t, c))
-	defer s.Close()
-	t.Run("weights", s.testWeights)
-	t.Run("html", s.testHTML)
-	t.Run("text", s.testText)
-	t.Run("axe", func(t *testing.T) { s.each(t, c, s.testAxe) })
-	t.Run("layout", func(t *testing.T) {
-		s.each(t, c, func(t *testing.T, b *tab, p kept) {
-			testKeyboard(t, b, p) // first: the others unfold what is folded
-			testTargets(t, b, p)
-			testColours(t, b, p)
-			testReflow(t, b, p) // last: it changes the style
+	t.Parallel()
+	for _, lang := range languages {
+		t.Run(lang, func(t *testing.T) {
+			t.Parallel()
+			c := newChromium(t)
+			s := newShelf(walk(t, c, lang))
+			defer s.Close()
+			t.Run("weights", s.testWeights)
+			t.Run("html", s.testHTML)
+			t.Run("text", s.testText)
+			t.Run("axe", func(t *testing.T) { s.each(t, c, s.testAxe) })
+			t.Run("layout", func(t *testing.T) {
+				s.each(t, c, func(t *testing.T, b *tab, p kept) {
+					testKeyboard(t, b, p) // first: the others unfold what is folded
+					testNames(t, b, p)
+					testTargets(t, b, p)
+					testColours(t, b, p)
+					testReflow(t, b, p) // last: it changes the style
+				})
+			})
+			t.Run("pictures", func(t *testing.T) { s.testPictures(t, c, lang) })
 		})
-	})
-	if *screenshots != "" {
-		t.Run("screenshots", func(t *testing.T) { s.takeScreenshots(t, c) })
 	}
 }
 
@@ -83,6 +104,7 @@ func (s *shelf) each(t *testing.T, c *chromium, test func(*testing.T, *tab, kept
 	c.t = t
 	b := c.newTab()
 	defer b.close()
+	b.script(true) // for what the checks do; the pages have none
 	for _, p := range s.pages {
 		if strings.HasSuffix(p.name, "-127") {
 			continue // more of the same: they are for testWeights
@@ -212,7 +234,7 @@ func mainThings(t *testing.T, page []byte) []string {
 	for n := range root.Descendants() {
 		switch n.Data {
 		case "h1", "h2", "h3", "legend", "summary", "label", "button", "a":
-			if n.Type == html.ElementNode {
+			if n.Type == html.ElementNode && n.Parent.Data != "legend" {
 				things = append(things, textOf(n))
 			}
 		}
@@ -220,10 +242,12 @@ func mainThings(t *testing.T, page []byte) []string {
 	return things
 }
 
+// textOf is the text of an element, without what a list holds: of its entries only
+// one is shown.
 func textOf(n *html.Node) string {
 	var b strings.Builder
 	for d := range n.Descendants() {
-		if d.Type == html.TextNode {
+		if d.Type == html.TextNode && d.Parent.Data != "option" {
 			b.WriteString(d.Data)
 		}
 	}

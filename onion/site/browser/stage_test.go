@@ -11,22 +11,29 @@ import (
 	"testing"
 	"time"
 
-	"filippo.io/age"
-
+	"resguardo/crypto/card"
 	"resguardo/crypto/codename"
-	"resguardo/crypto/seal"
 	"resguardo/onion/site"
 	"resguardo/vault"
 )
 
-// languages are those of the site.
-var languages = [...]string{"es", "en"}
+// languages are the built-in ones. Every page is checked in each of them.
+var languages = [...]string{"es", "en", "es-usted"}
+
+// base is the language whose words and plurals a language has.
+func base(lang string) string { return lang[:2] }
+
+const origin = "paginas.example"
 
 // stage is a real site over a real vault, behind a recorder of what it answers.
 type stage struct {
 	t       testing.TB
+	lang    string // of who visits it
 	address string // host:port
 	params  codename.Params
+	norte   reviewer
+	sur     reviewer
+	vault   *vault.Vault
 
 	mu       sync.Mutex
 	site     http.Handler
@@ -45,19 +52,23 @@ type answer struct {
 	bytes  int // with everything that the page loads
 }
 
-func newStage(t testing.TB) *stage {
+func newStage(t testing.TB, lang string) *stage {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{t: t, address: l.Addr().String(), params: codename.Params{Time: 1, Memory: 64, Threads: 1}, css: map[string][]byte{}}
+	s := &stage{
+		t: t, lang: lang, address: l.Addr().String(), params: codename.Params{Time: 1, Memory: 64, Threads: 1},
+		norte: newReviewer(t), sur: newReviewer(t), css: map[string][]byte{},
+	}
+	now := time.Now()
 	s.desks = []site.Desk{
-		{ID: "norte", Name: both("Casa del Norte", "House of the North"), Regions: []site.Region{"N"}, Languages: []string{"es", "en"}, Recipients: recipients(t, 2)},
-		{ID: "sur", Name: both("Red Sur", "Southern Network"), Runs: both("una organización civil", "a civil organisation"), Regions: []site.Region{"S"}, Languages: []string{"es", "tzo"}, Recipients: recipients(t, 1)},
-		{ID: "fiscalia", Name: both("Unidad especial de la fiscalía", "Special unit of the prosecutor"), Regions: []site.Region{"C"}, Government: true, Organisation: "estado", Recipients: recipients(t, 1)},
+		{ID: "norte", Name: both("Casa del Norte", "House of the North"), Regions: []site.Region{"N"}, Languages: []string{"es", "en"}, Recipients: append(recipients(t, 1), s.norte.recipient), LastSign: now},
+		{ID: "sur", Name: both("Red Sur", "Southern Network"), Runs: both("una organización civil", "a civil organisation"), Regions: []site.Region{"S"}, Languages: []string{"es", "tzo"}, Recipients: append(recipients(t, 0), s.sur.recipient), LastSign: now},
+		{ID: "fiscalia", Name: both("Unidad especial de la fiscalía", "Special unit of the prosecutor"), Regions: []site.Region{"C"}, Government: true, Organisation: "estado", Recipients: recipients(t, 1), LastSign: now.AddDate(0, 0, -50)},
 		{ID: "bajio", Name: both("Equipo del Bajío", "Bajío team"), Regions: []site.Region{"B"}},
-		{ID: "centro", Name: both("Equipo del centro", "Central team"), Regions: []site.Region{"C"}, Organisation: "estado", Recipients: recipients(t, 1)},
+		{ID: "centro", Name: both("Equipo del centro", "Central team"), Regions: []site.Region{"C"}, Organisation: "estado", Recipients: recipients(t, 1), LastSign: now},
 	}
 	s.restart(vault.Options{})
 	server := httptest.NewUnstartedServer(http.HandlerFunc(s.record))
@@ -70,29 +81,12 @@ func newStage(t testing.TB) *stage {
 
 func both(es, en string) map[string]string { return map[string]string{"es": es, "en": en} }
 
-func recipients(t testing.TB, n int) []seal.Recipient {
-	t.Helper()
-	var rs []seal.Recipient
-	for range n {
-		id, err := age.GenerateHybridIdentity()
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := seal.ParseRecipient(id.Recipient().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		rs = append(rs, r)
-	}
-	return rs
-}
-
 // restart serves a new site over a new vault from now on, as after a restart of
-// the server. It returns the vault.
-func (s *stage) restart(o vault.Options) *vault.Vault {
+// the server.
+func (s *stage) restart(o vault.Options, change ...func(*site.Config)) {
 	s.t.Helper()
 	dir := s.t.TempDir()
-	g := vault.Genesis{Origin: "paginas.example", Epoch: 6 * time.Hour, Slots: 16, Time: s.params.Time, Memory: s.params.Memory, Threads: s.params.Threads}
+	g := vault.Genesis{Origin: origin, Epoch: 6 * time.Hour, Slots: 16, Time: s.params.Time, Memory: s.params.Memory, Threads: s.params.Threads}
 	if err := vault.Init(dir, g); err != nil {
 		s.t.Fatal(err)
 	}
@@ -101,18 +95,23 @@ func (s *stage) restart(o vault.Options) *vault.Vault {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { v.Close() })
-	made, err := site.New(site.Config{
-		Origin: "paginas.example", Organisation: "Red de Casas", Languages: languages[:], Hosts: []string{s.address},
-		Params: s.params, MaxReport: 8 << 20, Hotline: "800 5533 000", LeaveTo: "http://" + s.address + "/outside",
+	s.vault = v
+	c := site.Config{
+		Origin: origin, Organisation: "Red de Casas", Languages: languages[:], Hosts: []string{s.address},
+		Params: s.params, MaxReport: 8 << 20, Hotline: "800 5533 000", LeaveTo: "http://" + s.address + "/outside", ConfirmDays: 7, AnswerDays: 90,
 		OtherWays: []site.Way{{Text: both("Por carta, al apartado postal 10 de tu oficina de correos.", "By letter, to post box 10 of your post office.")}},
-	}, v, s.desksNow)
+		Cards:     func() []card.Card { return []card.Card{s.norte.card, s.sur.card} },
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	made, err := site.New(c, v, s.desksNow)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.mu.Lock()
 	s.site = made
 	s.mu.Unlock()
-	return v
 }
 
 func (s *stage) desksNow() []site.Desk {
@@ -123,6 +122,13 @@ func (s *stage) desksNow() []site.Desk {
 		panic("asked to fail")
 	}
 	return s.desks
+}
+
+// failOnce makes the next page that lists desks fail.
+func (s *stage) failOnce() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = true
 }
 
 // setDesks changes the desks and returns those before.
@@ -147,6 +153,7 @@ func many(t testing.TB) []site.Desk {
 			Organisation: fmt.Sprintf("red-%d", i/3),
 			Government:   i%10 == 0,
 			Recipients:   keys,
+			LastSign:     time.Now(),
 		})
 	}
 	return desks

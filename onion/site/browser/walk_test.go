@@ -1,20 +1,16 @@
 package browser
 
 import (
-	"context"
-	"net/http"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
-	"resguardo/crypto/codename"
 	"resguardo/crypto/seal"
-	"resguardo/onion/tornet/source"
+	"resguardo/onion/site"
 	"resguardo/vault"
 )
 
@@ -31,7 +27,7 @@ type kept struct {
 type walker struct {
 	*tab
 	*stage
-	lang  string
+	t     testing.TB
 	pages []kept
 	dir   string
 }
@@ -40,23 +36,38 @@ func (w *walker) at(path string) string { return "http://" + w.address + "/" + w
 
 // keep keeps the page that is shown. Its status must be as expected.
 func (w *walker) keep(name string, status int) {
-	w.tab.t.Helper()
+	w.t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.page.status != status {
-		w.tab.t.Errorf("%s %s: status %d, want %d", w.lang, name, w.page.status, status)
+	w.add(kept{name, w.lang, slices.Clone(w.requests), w.page}, status)
+}
+
+func (w *walker) add(p kept, status int) {
+	w.t.Helper()
+	if p.status != status {
+		w.t.Errorf("%s: status %d, want %d", p.name, p.status, status)
 	}
-	if slices.ContainsFunc(w.pages, func(k kept) bool { return k.name == name && k.lang == w.lang }) {
-		w.tab.t.Errorf("two pages are named %s", name)
+	if slices.ContainsFunc(w.pages, func(k kept) bool { return k.name == p.name }) {
+		w.t.Errorf("two pages are named %s", p.name)
 	}
-	w.pages = append(w.pages, kept{name, w.lang, slices.Clone(w.requests), w.page})
+	w.pages = append(w.pages, p)
 }
 
 // fill types into a field.
 func (w *walker) fill(selector, text string) {
-	w.tab.t.Helper()
+	w.t.Helper()
 	w.touch(selector)
-	w.write(text)
+	w.paste(text)
+}
+
+// pick chooses an entry of a list.
+func (w *walker) pick(name, value string) {
+	w.t.Helper()
+	var now string
+	w.evaluate(fmt.Sprintf(`(() => { const e = document.querySelector(%s); e.value = %s; return e.value })()`, quote("[name="+name+"]"), quote(value)), &now)
+	if now != value {
+		w.t.Fatalf("%s has no entry %q", name, value)
+	}
 }
 
 // Selectors of buttons.
@@ -65,27 +76,23 @@ const (
 	leave   = ".leave button"
 )
 
-// walkAll walks in every language and returns the pages.
-func walkAll(t testing.TB, c *chromium) (pages []kept, css map[string][]byte) {
+// walk walks in one language and returns the pages.
+func walk(t testing.TB, c *chromium, lang string) (pages []kept, css map[string][]byte) {
 	t.Helper()
-	s := newStage(t)
-	var walkers []*walker
-	for _, lang := range languages {
-		w := &walker{tab: c.newTab(), stage: s, lang: lang, dir: t.TempDir()}
-		w.choose()
-		w.send()
-		w.refusals()
-		w.errors()
-		w.desksChange()
-		walkers = append(walkers, w)
-	}
-	full(walkers)
-	busy(walkers)
-	for _, w := range walkers {
-		w.close()
-		pages = append(pages, w.pages...)
-	}
-	return pages, s.css
+	s := newStage(t, lang)
+	w := &walker{tab: c.newTab(), stage: s, t: t, dir: t.TempDir()}
+	slow := w.sendSlowly()
+	w.choose()
+	w.send()
+	w.refusals()
+	w.errors()
+	w.desksChange()
+	w.mailboxes()
+	w.addMore()
+	w.limits()
+	w.close()
+	w.add(<-slow, 408)
+	return w.pages, s.css
 }
 
 // choose walks from the start to the form.
@@ -94,6 +101,10 @@ func (w *walker) choose() {
 	w.keep("landing", 200)
 	w.click("main a[href$='/keys']")
 	w.keep("keys", 200)
+	for _, name := range []string{"help", "privacy"} {
+		w.click("footer a[href$='/" + name + "']")
+		w.keep(name, 200)
+	}
 	w.open(w.at("/"))
 	w.click(forward)
 	w.keep("safety", 200)
@@ -112,15 +123,25 @@ func (w *walker) choose() {
 	w.keep("choice-none-outside", 200)
 	w.open(w.at("/report"))
 	w.touch("#desks > summary")
-	w.touch("#desks input[value=norte]")
-	w.touch("details:not(#desks) > summary")
-	w.touch("input[value='desk:norte']")
+	w.pick("team-norte", "yes")
+	w.touch("input[value='org:estado']")
+	before := w.setDesks(w.desksNow()[2:])
+	w.click(forward)
+	w.keep("choice-desk-gone", 422)
+	w.setDesks(before)
+	w.open(w.at("/report"))
+	w.touch("#desks > summary")
+	for _, id := range []string{"norte", "sur", "bajio", "centro"} {
+		w.pick("team-"+id, "no")
+	}
+	w.touch("input[value=government]")
+	w.touch("input[value=SON]")
 	w.click(forward)
 	w.keep("choice-no-desk-left", 422)
 	w.open(w.at("/report"))
 	w.touch("input[value=SON]")
 	w.touch("input[value=government]")
-	w.touch("details:not(#desks) > summary")
+	w.touch("#desks > summary")
 	w.touch("input[value='org:estado']")
 	w.click(forward)
 	w.keep("form-proposed", 200)
@@ -134,9 +155,7 @@ func (w *walker) send() {
 	w.click(forward)
 	w.keep("form-empty", 422)
 	w.fill("#message", "Lo vi en la garita.")
-	for _, summary := range []string{"details:nth-of-type(2)", "details:nth-of-type(3)"} {
-		w.touch(summary + " > summary")
-	}
+	w.evaluate(`for (const d of document.querySelectorAll("main form > details")) d.open = true`, nil)
 	w.touch("input[value=farm]")
 	w.attach("#file", w.file("foto.jpg", 100<<10))
 	w.click(forward)
@@ -149,10 +168,12 @@ func (w *walker) send() {
 	w.fill("#words", strings.ToUpper(words))
 	w.click("button[value=check]")
 	w.keep("codename-right", 200)
+	w.back(0)
+	w.keep("codename-sent-before", 200)
 	w.click(forward)
 	w.keep("last", 200)
-	w.mailbox(words)
-	w.back()
+	w.signIns(words)
+	w.back(0)
 	w.keep("received", 200)
 	w.open(w.at("/"))
 	w.click(leave)
@@ -160,57 +181,70 @@ func (w *walker) send() {
 	w.keep("exit", 200)
 }
 
-// mailbox walks through the mailbox of a codename, but for its end.
-func (w *walker) mailbox(words string) {
+// signIns walks through the mailbox of a codename, but for what a desk puts into it.
+func (w *walker) signIns(words string) {
 	w.open(w.at("/mailbox"))
 	w.keep("sign-in", 200)
 	w.fill("#codename", "qqqq zzzz")
 	w.click(forward)
 	w.keep("sign-in-unknown-words", 422)
-	w.open(w.at("/mailbox"))
-	w.fill("#codename", words+" "+words)
-	w.click(forward)
+	w.signIn(words + " " + words)
 	w.keep("sign-in-wrong-count", 422)
-	w.open(w.at("/mailbox"))
 	list := strings.Fields(words) // in another order they are nobody's
 	slices.Reverse(list)
-	w.fill("#codename", strings.Join(list, " "))
-	w.click(forward)
+	w.signIn(strings.Join(list, " "))
 	w.keep("sign-in-no-mailbox", 422)
-	w.open(w.at("/mailbox"))
-	w.fill("#codename", strings.ToUpper(words))
-	w.click(forward)
+	w.signIn(strings.ToUpper(words))
 	w.keep("mailbox", 200)
-	w.click("form[enctype] .buttons button")
+	w.click(sendMore)
 	w.keep("mailbox-nothing-written", 422)
 	w.fill("#message", "Siguen ahí.")
-	w.click("form[enctype] .buttons button")
+	w.click(sendMore)
 	w.keep("mailbox-added", 200)
-	w.click("main section:last-of-type form:last-of-type button")
+	w.click("button[value=ask]")
 	w.keep("mailbox-erase", 200)
-	w.click("main form:last-of-type button")
+	w.click("button[value=show]")
 	w.keep("mailbox-not-erased", 200)
-	w.click("main section:last-of-type form:nth-last-of-type(2) button")
+	w.click("button[value=close]")
 	w.keep("mailbox-closed", 200)
+	w.back(1) // to a page whose value was used
+	w.keep("sign-in-again", 403)
+	w.signIn(words)
+	w.click("button[value=ask]")
+	w.click("button[value=erase]")
+	w.keep("mailbox-erased", 200)
 	w.open(w.at("/mailbox"))
 }
 
-// back goes back to the codename, as the browser's button does, and sends the
-// report again when the browser asks.
-func (w *walker) back() {
+// sendMore is the button that adds something to a report.
+const sendMore = "form[enctype] .buttons button"
+
+// signIn opens the mailbox of a codename.
+func (w *walker) signIn(words string) {
+	w.t.Helper()
+	w.open(w.at("/mailbox"))
+	w.fill("#codename", words)
+	w.click(forward)
+}
+
+// back goes back to the report, or to the mailbox (1), as the browser's button does,
+// and sends the form again when the browser asks.
+func (w *walker) back(mailbox int) {
+	w.t.Helper()
 	var h struct {
-		Entries []struct {
+		CurrentIndex int
+		Entries      []struct {
 			ID  int
 			URL string
 		}
 	}
 	w.call("Page.getNavigationHistory", nil, &h)
-	i := len(h.Entries) - 1
-	for i >= 0 && !strings.HasSuffix(h.Entries[i].URL, "/report") {
+	i := h.CurrentIndex - 1
+	for end := [...]string{"/report", "/mailbox"}[mailbox]; i >= 0 && !strings.HasSuffix(h.Entries[i].URL, end); {
 		i--
 	}
 	if i < 0 {
-		w.tab.t.Fatalf("no report in the history %v", h.Entries)
+		w.t.Fatalf("no report in the history %v", h.Entries)
 	}
 	w.forget()
 	w.call("Page.navigateToHistoryEntry", map[string]any{"entryId": h.Entries[i].ID}, nil)
@@ -224,53 +258,59 @@ func (w *walker) back() {
 func (w *walker) file(name string, size int64) string {
 	path := filepath.Join(w.dir, name)
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		w.tab.t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	if err := os.Truncate(path, size); err != nil {
-		w.tab.t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	return path
 }
 
-// refusals walks to refused forms. What was typed stands there again.
-func (w *walker) refusals() {
-	refused := func(name string, status int, spoil func()) {
-		w.tab.t.Helper()
-		w.open(w.at("/report?desk=norte"))
-		w.fill("#message", "Lo vi en la garita.")
-		spoil()
-		w.click(forward)
-		w.keep(name, status)
-		var text string
-		w.evaluate(`document.querySelector("#message").value`, &text)
-		if !strings.HasPrefix(text, "Lo vi en la garita.") {
-			w.tab.t.Errorf("%s: the text is %.40q", name, text)
-		}
+// refused fills in the form, spoils it and sends it. What was typed stands there again.
+func (w *walker) refused(name string, status int, spoil func()) {
+	w.t.Helper()
+	w.open(w.at("/report?desk=norte"))
+	w.fill("#message", "Lo vi en la garita.")
+	spoil()
+	w.click(forward)
+	w.keep(name, status)
+	var text string
+	w.evaluate(`document.querySelector("#message").value`, &text)
+	if !strings.HasPrefix(text, "Lo vi en la garita.") {
+		w.t.Errorf("%s: the text is %.40q", name, text)
 	}
-	refused("form-file-large", 413, func() { w.attach("#file", w.file("video.mp4", 9<<20)) })
-	refused("form-text-long", 413, func() { w.write(strings.Repeat("Nadie hace nada. ", 4_000)) })
-	refused("form-text-cut", 413, func() { w.write(strings.Repeat("Nadie hace nada. ", 9_000)) })
-	refused("form-malformed", 400, func() { w.evaluate(`document.querySelector("[name=share]").name = "colour"`, nil) })
+}
+
+// refusals walks to refused forms.
+func (w *walker) refusals() {
+	w.refused("form-file-large", 413, func() { w.attach("#file", w.file("video.mp4", 9<<20)) })
+	w.refused("form-files-many", 413, func() {
+		w.attach("#file", slices.Repeat([]string{w.file("foto.jpg", 10)}, 21)...)
+	})
+	w.refused("form-text-long", 413, func() { w.paste(strings.Repeat("Nadie hace nada. ", 4_000)) })
+	w.refused("form-text-cut", 413, func() { w.paste(strings.Repeat("Nadie hace nada. ", 9_000)) })
+	w.refused("form-malformed", 400, func() { w.evaluate(`document.querySelector("[name=share]").name = "colour"`, nil) })
 	before := w.desksNow()
-	refused("form-desk-gone", 422, func() { w.setDesks(before[1:]) })
+	w.refused("form-desk-gone", 422, func() { w.setDesks(before[1:]) })
 	w.setDesks(before)
-	refused("form-desk-without-keys", 422, func() {
+	change := func(f func(*site.Desk)) {
 		after := slices.Clone(before)
-		after[0].Recipients = nil
+		f(&after[0])
 		w.setDesks(after)
+	}
+	w.refused("form-desk-without-keys", 422, func() { change(func(d *site.Desk) { d.Recipients = nil }) })
+	w.setDesks(before)
+	w.refused("form-desks-many", 422, func() {
+		change(func(d *site.Desk) { d.Recipients = recipients(w.t, seal.MaxRecipients+1) })
 	})
 	w.setDesks(before)
-	refused("form-cannot-encrypt", 500, func() {
-		after := slices.Clone(before)
-		after[0].Recipients = make([]seal.Recipient, 1)
-		w.setDesks(after)
-	})
+	w.refused("form-cannot-encrypt", 500, func() { change(func(d *site.Desk) { d.Recipients = make([]seal.Recipient, 1) }) })
 	w.setDesks(before)
-	refused("form-expired", 400, func() { w.restart(vault.Options{}) })
+	w.refused("form-expired", 400, func() { w.restart(vault.Options{}) })
 	w.click(forward) // and now it is taken
 	w.keep("codename-after-expiry", 200)
-	v := w.restart(vault.Options{})
-	refused("form-cannot-store", 500, func() { v.Close() })
+	w.restart(vault.Options{})
+	w.refused("form-cannot-store", 500, func() { w.vault.Close() })
 	w.restart(vault.Options{})
 }
 
@@ -290,9 +330,7 @@ func (w *walker) errors() {
 	w.keep("403", 403)
 	w.open(strings.Replace(w.at("/"), "127.0.0.1", "localhost", 1))
 	w.keep("421", 421)
-	w.mu.Lock()
-	w.fail = true
-	w.mu.Unlock()
+	w.failOnce()
 	w.open(w.at("/keys"))
 	w.keep("500", 500)
 	w.open(w.at("/report?desk=norte"))
@@ -307,7 +345,8 @@ func (w *walker) errors() {
 	w.call("Network.setExtraHTTPHeaders", map[string]any{"headers": map[string]string{}}, nil)
 }
 
-// desksChange walks to what depends on which desks there are.
+// desksChange walks to what depends on which desks there are, and on how the
+// operator has set the site up.
 func (w *walker) desksChange() {
 	before := w.setDesks(nil)
 	w.open(w.at("/report"))
@@ -318,83 +357,26 @@ func (w *walker) desksChange() {
 	w.setDesks(before[3:4])
 	w.open(w.at("/report"))
 	w.keep("choice-one-desk-without-keys", 200)
-	w.setDesks(many(w.tab.t))
+	w.setDesks(many(w.t))
 	w.open(w.at("/keys"))
 	w.keep("keys-127", 200)
 	w.open(w.at("/report"))
 	w.keep("choice-127", 200)
 	w.touch("#desks > summary")
-	w.evaluate(`for (const d of [...document.querySelectorAll("#desks input")].slice(0, 60)) d.checked = true`, nil)
+	w.evaluate(`for (const d of [...document.querySelectorAll("#desks select")].slice(0, 60)) d.value = "yes"`, nil)
 	w.click(forward)
 	w.keep("form-60-of-127", 200)
 	w.setDesks(before)
-}
-
-// full walks to a vault without room.
-func full(walkers []*walker) {
-	walkers[0].restart(vault.Options{MaxBytes: 1})
-	for _, w := range walkers {
-		w.open(w.at("/report"))
-		w.keep("full", 503)
+	added, faults := site.ParseLanguage("yua", []byte("name = \"Maayat'aan\"\nbase = "+quote(base(w.lang))+"\nreviewed = false\n"), site.Questions{})
+	if len(faults) > 0 {
+		w.t.Fatal(faults)
 	}
-}
-
-// busy walks to a server that has too much to do. Forms were opened before.
-func busy(walkers []*walker) {
-	s := walkers[0].stage
-	usual := s.params
-	s.params.Time = passes(s.t, s.params, 5*time.Second)
-	s.restart(vault.Options{})
-	s.params = usual
-	for _, w := range walkers {
-		w.open(w.at("/report?desk=norte"))
-		w.fill("#message", "Lo vi en la garita.")
-	}
-	defer s.crowd()()
-	for _, w := range walkers {
-		w.click(forward)
-		w.keep("form-busy", 503)
-		w.open(w.at("/report"))
-		w.keep("busy", 503)
-	}
-}
-
-// passes is how many passes make one derivation last about so long.
-func passes(t testing.TB, p codename.Params, long time.Duration) uint32 {
-	t.Helper()
-	list, err := codename.ForLanguage("es")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.Time = 1000
-	began := time.Now()
-	list.Draw([32]byte{}).Derive(p)
-	return uint32(float64(p.Time) * float64(long) / float64(time.Since(began)))
-}
-
-// crowd sends reports until the site takes no more. leave ends them.
-func (s *stage) crowd() (leave func()) {
-	s.t.Helper()
-	ctx, cancel := context.WithCancel(s.t.Context())
-	var all sync.WaitGroup
-	for range 80 { // more than the site has places
-		all.Go(func() {
-			v := source.Source{URL: "http://" + s.address, Desk: "norte"}
-			for ctx.Err() == nil {
-				v.Send(ctx, source.Report{Message: "."}) // stored, refused or cut off
-			}
-		})
-	}
-	leave = func() { cancel(); all.Wait() }
-	for began := time.Now(); ; {
-		r, err := http.Get("http://" + s.address + "/es/report")
-		if err != nil || time.Since(began) > patience {
-			leave()
-			s.t.Fatalf("the site does not become busy: %v", err)
-		}
-		r.Body.Close()
-		if r.StatusCode == http.StatusServiceUnavailable {
-			return leave
-		}
-	}
+	w.restart(vault.Options{}, func(c *site.Config) {
+		c.Demo, c.Added, c.Languages = true, []site.Language{added}, append(languages[:], "yua")
+	})
+	w.open(strings.Replace(w.at("/"), "/"+w.lang, "/yua", 1))
+	w.keep("landing-to-be-reviewed", 200)
+	w.open(w.at("/report?desk=norte"))
+	w.keep("form-for-trial", 200)
+	w.restart(vault.Options{})
 }

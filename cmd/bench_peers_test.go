@@ -5,6 +5,7 @@ package cmd_test
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -185,19 +186,20 @@ func (s *onionShare) upload(path string) cost {
 	}
 	defer f.Close()
 	stop, before, begin := s.h.watchMemory(), s.h.cpuTime(), time.Now()
-	body, w := io.Pipe()
-	form := multipart.NewWriter(w)
-	go func() {
-		part, err := form.CreateFormFile("file[]", "video.mp4")
-		if err == nil {
-			_, err = io.CopyBuffer(part, f, make([]byte, 1<<20))
-		}
-		if err == nil {
-			err = form.Close()
-		}
-		w.CloseWithError(err)
-	}()
-	resp, err := http.Post(s.url+"/upload", form.FormDataContentType(), body)
+	// OnionShare's server wants to know the length before.
+	var head, tail bytes.Buffer
+	form := multipart.NewWriter(&head)
+	if _, err := form.CreateFormFile("file[]", "video.mp4"); err != nil {
+		s.t.Fatal(err)
+	}
+	fmt.Fprintf(&tail, "\r\n--%s--\r\n", form.Boundary())
+	r, err := http.NewRequest(http.MethodPost, s.url+"/upload", io.MultiReader(&head, f, &tail))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.ContentLength = int64(head.Len()) + gib + int64(tail.Len())
+	r.Header.Set("Content-Type", form.FormDataContentType())
+	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		s.t.Fatal(err)
 	}

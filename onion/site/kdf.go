@@ -3,7 +3,6 @@ package site
 import (
 	"context"
 	"runtime"
-	"runtime/debug"
 
 	"resguardo/crypto/codename"
 )
@@ -11,6 +10,8 @@ import (
 const (
 	kdfSlots = 2  // derivations at once, of 64 MiB each, if Config does not say
 	kdfQueue = 64 // more that may wait, each with a text in memory
+
+	worthCollecting = 8 << 10 // KiB of one derivation
 )
 
 // kdf bounds the memory and the waiting of the codename's key derivation.
@@ -36,10 +37,8 @@ func (k *kdf) derive(ctx context.Context, c codename.Codename) (codename.Keys, e
 	}
 	defer leave()
 	keys := c.Derive(k.params)
-	if k.places.alone() {
-		debug.FreeOSMemory() // beside another derivation it would cost as much as the derivation
-	} else {
-		runtime.GC() // or the next one takes 64 MiB more
+	if k.params.Memory >= worthCollecting {
+		runtime.GC() // or the next one takes as much more
 	}
 	return keys, nil
 }

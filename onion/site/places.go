@@ -47,13 +47,6 @@ func (p *places) full() bool {
 	return p.taken == p.size
 }
 
-// alone reports whether no more than one place is taken.
-func (p *places) alone() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.taken <= 1
-}
-
 // enter takes a place for the request of ctx and waits for a slot. leave, which
 // must be called once, gives both back. The error is errBusy if all places are
 // taken, or after patience; errOften if the circuit's share is; or it is ctx's.

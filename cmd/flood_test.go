@@ -87,12 +87,17 @@ func (h *house) honestly(ctx context.Context, s source.Source) (o honest) {
 	return o
 }
 
-// isBusy reports whether an answer says in words that there are too many visitors.
+// isBusy reports whether an answer says in words that there are too many visitors, or
+// too much from one circuit.
 func isBusy(a source.Answer) bool {
-	return a.Status == http.StatusServiceUnavailable && strings.Contains(a.Page, busyWords)
+	return a.Status == http.StatusServiceUnavailable && strings.Contains(a.Page, busyWords) ||
+		a.Status == http.StatusTooManyRequests && strings.Contains(a.Page, oftenWords)
 }
 
-const busyWords = "Hay mucha gente ahora"
+const (
+	busyWords  = "Hay mucha gente ahora"
+	oftenWords = "Tu conexión tiene demasiado en espera"
+)
 
 // during is beside, and wants reports stored meanwhile.
 func (h *house) during(name string, flood func(context.Context) (stop func())) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -47,6 +48,11 @@ func run(args []string, now func() time.Time, in io.Reader, stdout, stderr io.Wr
 	case err == nil:
 		return code
 	case errors.Is(err, flag.ErrHelp):
+		if s := say.Synopsis(p.Text(say.T(usage)), "resguardo-audit", args); s != "" {
+			fmt.Fprint(stdout, s)
+			p.Hint(say.T("resguardo-audit -h shows the commands"))
+			return exitOK
+		}
 		p.Say(say.T(usage))
 		return exitOK
 	case errors.As(err, &u):

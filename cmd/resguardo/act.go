@@ -90,7 +90,7 @@ func (l *link) wholeCase(o *opener, id string) (*act, error) {
 	}
 	state, ok := l.cases[id]
 	if !ok {
-		return nil, say.Fail(say.T("the vault does not list case %s any more", id), say.T("it was deleted, its time is over, or you left the desk"))
+		return nil, say.Fail(say.T("the vault does not list case %s any more", id), say.T("it was deleted, its time is over, or you left the desk; resguardo forget removes a copy that is still here"))
 	}
 	for _, k := range records {
 		if slices.ContainsFunc(missing, func(m folder.Record) bool { return m.ID == k.ID }) || k.Forgotten {

@@ -56,8 +56,9 @@ func spanishCases() map[string]string {
 		"its writer is of no desk that has this case":                                                 "quien lo escribió no es de ningún equipo que tenga este caso",
 
 		// Writing in a case.
-		"the vault does not list case %s any more":               "la bóveda ya no tiene en su lista el caso %s",
-		"it was deleted, its time is over, or you left the desk": "se borró, se acabó su plazo, o dejaste el equipo",
+		"the vault does not list case %s any more": "la bóveda ya no tiene en su lista el caso %s",
+		"it was deleted, its time is over, or you left the desk; resguardo forget removes a copy that is still here": "se borró, se acabó su plazo, o dejaste el equipo; resguardo forget quita una copia que siga aquí",
+		"sealed for desk %s earlier, so not again; items: %s":                                                        "ya se habían cerrado para el equipo %s, y no se cierran otra vez; elementos: %s",
 		"nothing was sent": "no se envió nada",
 		"the report of case %s does not open here, so nothing shows whom to answer":                                    "el reporte del caso %s no se abre aquí: nada muestra a quién contestar",
 		"ask a colleague to run: resguardo rewrap -desk YOUR-DESK %s":                                                  "pide a una persona de tu equipo que escriba: resguardo rewrap -desk TU-EQUIPO %s",

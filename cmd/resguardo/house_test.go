@@ -43,6 +43,7 @@ type house struct {
 
 	mu      sync.Mutex
 	spoil   string // what the server does to requests that change a case
+	hold    *hold  // holds one of them; nil if none
 	members map[string]review.Member
 	silent  map[string]int // days since the last sign of a desk; -1 = not known
 }
@@ -118,6 +119,9 @@ func (h *house) serve() error {
 	h.server = &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
 		spoil := spoils[h.spoil]
+		if h.hold != nil {
+			spoil = h.hold.serve
+		}
 		h.mu.Unlock()
 		if spoil != nil && r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, card.CasesPath+"/") {
 			spoil(api, w, r)

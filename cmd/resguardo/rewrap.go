@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"os"
+	"reflect"
 	"slices"
 
 	"resguardo/cmd/internal/say"
+	"resguardo/cmd/resguardo/internal/api"
 	"resguardo/crypto/card"
 	"resguardo/crypto/seal"
+	"resguardo/vault/translog"
 )
 
 // rewrap seals again what the source sent and what it was answered, for another
@@ -29,25 +32,64 @@ func (a *act) rewrap(ctx context.Context, desk string, asked bool) error {
 	if err := a.allowed(desk, asked); err != nil {
 		return err
 	}
+	had := 0
 	for _, i := range slices.Clone(a.t.items) {
-		if i.Gone || !again(i) {
+		from := a.t.readable(i)
+		if i.Gone || !again(i) || from == nil {
 			continue
 		}
-		if err := a.rewrapItem(ctx, i, desk); err != nil {
+		if a.has(desk, from) {
+			had++
+			continue
+		}
+		if err := a.rewrapItem(ctx, i, from, desk); err != nil {
 			return err
 		}
+	}
+	if had > 0 {
+		a.Hint(say.T("sealed for desk %s earlier, so not again; items: %s", desk, had))
 	}
 	return nil
 }
 
 // again tells whether an item is sealed again: what the source sent and what it
 // was answered, each once. Notes of the desk stay with the desk.
-func again(i *item) bool {
-	switch i.Kind {
-	case "report", "followup", "reply":
-		return i.manifest != nil
+func again(i *item) bool { return i.Kind == "report" || i.Kind == "followup" || i.Kind == "reply" }
+
+// readable is the item that has the content of i for us: i itself or, in a desk
+// that joined later, a rewrap of it. nil means that there is none.
+func (t *thread) readable(i *item) *item {
+	if i.manifest != nil {
+		return i
 	}
-	return false
+	for _, r := range t.items {
+		if r.letter == nil || r.original == nil {
+			continue
+		}
+		if o, err := translog.ParseOpening([]byte(r.Opening)); err == nil && o.Ref == tagOf(i.Item) {
+			return r
+		}
+	}
+	return nil
+}
+
+// has tells whether the case has a rewrap with the content of from that every
+// reviewer of the desk can open: an earlier run, which was cut, or a colleague
+// has sent it.
+func (a *act) has(desk string, from *item) bool {
+	return slices.ContainsFunc(a.t.items, func(r *item) bool {
+		return !r.Gone && r.letter != nil && r.original != nil && slices.Contains(r.manifest.Desks, desk) &&
+			reflect.DeepEqual(r.original, from.content()) &&
+			!slices.ContainsFunc(a.served[desk], func(c api.Reviewer) bool { return !slices.Contains(r.manifest.Recipients, c.Fingerprint()) })
+	})
+}
+
+// content is the manifest under which the content was first sealed.
+func (i *item) content() *seal.Manifest {
+	if i.original != nil {
+		return i.original
+	}
+	return i.manifest
 }
 
 // allowed refuses what the source forbade. Who runs a desk comes from the log.
@@ -67,15 +109,14 @@ func (a *act) allowed(desk string, asked bool) error {
 	return say.Fail(why, hint)
 }
 
-// rewrapItem seals one item again. In a desk that joined later, an item may be a
-// rewrap itself.
-func (a *act) rewrapItem(ctx context.Context, i *item, desk string) error {
-	f, err := a.folder.Item(i.Record)
+// rewrapItem seals the content of i, which from has, again.
+func (a *act) rewrapItem(ctx context.Context, i, from *item, desk string) error {
+	f, err := a.folder.Item(from.Record)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	report, err := a.reopen(f, i)
+	report, err := a.reopen(f)
 	if err != nil {
 		return err
 	}
@@ -85,7 +126,7 @@ func (a *act) rewrapItem(ctx context.Context, i *item, desk string) error {
 	})
 }
 
-func (a *act) reopen(f *os.File, i *item) (*seal.Report, error) {
+func (a *act) reopen(f *os.File) (*seal.Report, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err

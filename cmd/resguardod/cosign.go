@@ -169,7 +169,9 @@ func (t *ticker) hear(ctx context.Context, r answered) error {
 		a.cancel()
 	}
 	if r.err != nil {
-		t.log.Error("witnesses were not asked", "reason", r.err)
+		if !stopped(ctx, r.err) {
+			t.log.Error("witnesses were not asked", "reason", r.err)
+		}
 		return nil
 	}
 	if err := t.seen(a, r.all); err != nil {
@@ -229,7 +231,9 @@ func (t *ticker) release(ctx context.Context, a *asking, vouched bool) {
 	l := t.live
 	log := l.log()
 	if err := l.vault.Publish(ctx, a.checkpoint, l.epoch(log), vouched); err != nil {
-		t.log.Error("checkpoint not published", "reason", err)
+		if !stopped(ctx, err) {
+			t.log.Error("checkpoint not published", "reason", err)
+		}
 		a.until = l.now().Add(askAgain)
 		return
 	}

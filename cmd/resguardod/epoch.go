@@ -148,6 +148,8 @@ func (t *ticker) close(ctx context.Context, current int64) (closed bool, err err
 	switch {
 	case errors.Is(err, vault.ErrOldCopy), errors.Is(err, vault.ErrNoHighWater), errors.Is(err, vault.ErrDamaged):
 		return false, copyError(l.dir, err)
+	case stopped(ctx, err):
+		return false, nil
 	case err != nil:
 		t.say("epoch not closed", err)
 		return false, nil
@@ -155,6 +157,12 @@ func (t *ticker) close(ctx context.Context, current int64) (closed bool, err err
 	t.failing = false
 	t.closed(current)
 	return true, nil
+}
+
+// stopped tells whether err is no fault: the server was told to end. What was not
+// done is done at the next start.
+func stopped(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, context.Canceled)
 }
 
 // say logs a failure of closing once, until one succeeds.

@@ -105,7 +105,7 @@ func TestSilentDeskIsNotProposed(t *testing.T) {
 			t.Error("a new desk is not proposed")
 		}
 		begun := r.live.lastSign("centro")
-		time.Sleep(begun.Add(card.SilentAfter).Sub(time.Now()))
+		time.Sleep(time.Until(begun.Add(card.SilentAfter)))
 		if !r.proposes("") {
 			t.Error("not proposed after exactly 35 days")
 		}

@@ -44,7 +44,8 @@ func (r Record) File() string { return name(r.Item) + ".age" }
 const caseFile = "case.json"
 
 // Records returns the record of every item, by place, then number. A record that
-// cannot be read is left out, and named in damaged.
+// cannot be read is left out, and named in damaged. Of two places that the records
+// of a case name the first is its place.
 func (f *Folder) Records() (all []Record, damaged []*say.Error, err error) {
 	files, err := fs.Glob(f.root.FS(), casesDir+"/*/*.json")
 	if err != nil {
@@ -65,6 +66,15 @@ func (f *Folder) Records() (all []Record, damaged []*say.Error, err error) {
 			continue
 		}
 		all = append(all, r)
+	}
+	places := map[string]int{}
+	for _, r := range all {
+		if at, ok := places[r.Case]; !ok || r.Place < at {
+			places[r.Case] = r.Place
+		}
+	}
+	for i := range all {
+		all[i].Place = places[all[i].Case]
 	}
 	slices.SortFunc(all, Compare)
 	return all, damaged, nil
@@ -124,7 +134,8 @@ func (f *Folder) Forget(r Record) error {
 }
 
 // Find returns those of the records that belong to the case that arg names: a
-// case id, or the number of the case in list.
+// case id, or the number of the case in list. A number that two cases have, as
+// after files of another folder were copied into this one, names neither.
 func Find(all []Record, arg string) ([]Record, error) {
 	place, notNumber := strconv.Atoi(arg)
 	var found []Record
@@ -135,6 +146,12 @@ func Find(all []Record, arg string) ([]Record, error) {
 	}
 	if len(found) == 0 {
 		return nil, say.Fail(say.T("there is no case %s here", arg), say.T("resguardo list shows the cases; resguardo fetch brings new ones"))
+	}
+	for _, r := range found {
+		if r.Case != found[0].Case {
+			return nil, say.Fail(say.T("the number %s stands for two cases here: %s and %s", arg, found[0].Case, r.Case),
+				say.T("give the long id of the one that you mean; were files of another folder copied into this one?"))
+		}
 	}
 	return found, nil
 }

@@ -253,3 +253,35 @@ func FuzzKeys(f *testing.F) {
 		}
 	})
 }
+
+// TestTwoCasesOfOneNumber: files of another folder were copied into this one, or a
+// record is wrong. A number never means two cases; their ids and other cases work.
+func TestTwoCasesOfOneNumber(t *testing.T) {
+	f, _ := create(t)
+	const one, other, third = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb", "cccccccccccccccc"
+	for _, r := range []Record{
+		{Item: item(one, 0), Place: 1},
+		{Item: item(one, 1), Place: 4}, // of the same case
+		{Item: item(other, 0), Place: 1},
+		{Item: item(third, 0), Place: 2},
+	} {
+		if err := f.Put(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	records, bad, err := f.Records()
+	if err != nil || len(bad) > 0 || len(records) != 4 {
+		t.Fatalf("%+v, %v, %v", records, bad, err)
+	}
+	if got, err := Find(records, "1"); err == nil || !strings.Contains(err.Error(), "the number 1 stands for two cases here: "+one+" and "+other) {
+		t.Errorf("case 1: %+v, %v", got, err)
+	}
+	for arg, want := range map[string]int{one: 2, other: 1, third: 1, "2": 1} {
+		if got, err := Find(records, arg); len(got) != want || err != nil {
+			t.Errorf("case %s: %d items, %v", arg, len(got), err)
+		}
+	}
+	if got, err := Find(records, "4"); err == nil {
+		t.Errorf("a part of a case: %+v", got)
+	}
+}

@@ -9,11 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"resguardo/crypto/seal"
 	"resguardo/onion/tornet"
 )
 
@@ -311,8 +313,15 @@ func (v *visit) oneReport() {
 		v.Errorf("unzip -t: %v\n%s", err, out)
 	}
 	got := v.unseal(files[0])
-	if want := `{"language":"es","answers":{"a-kind":["farm"],"a-states":["CHIS"],"a-where":["` + where + `"]}}`; got["answers.json"] != want {
-		v.Errorf("answers %s, want %s", got["answers.json"], want)
+	answers, err := seal.ParseAnswers([]byte(got["answers.json"]))
+	if want := (seal.Answers{Format: seal.AnswersFormat, Language: "es", Answers: []seal.Answer{
+		{ID: "states", Question: seal.Label{ES: "¿En qué estados pasó?", EN: "In which states did it happen?"},
+			Choices: []seal.Chosen{{ID: "CHIS", Label: seal.Label{ES: "Chiapas", EN: "Chiapas"}}}},
+		{ID: "kind", Question: seal.Label{ES: "¿Qué tipo de situación es?", EN: "What kind of situation is it?"},
+			Choices: []seal.Chosen{{ID: "farm", Label: seal.Label{ES: "campo o cosecha", EN: "farm work"}}}},
+		{ID: "where", Question: seal.Label{ES: "¿Dónde?", EN: "Where?"}, Texts: []string{where}},
+	}}); err != nil || !reflect.DeepEqual(answers, want) {
+		v.Errorf("answers %s, %v, want %+v", got["answers.json"], err, want)
 	}
 	if got["message.txt"] != story || got["files/01"] != string(v.photo) {
 		v.Errorf("the report is not what was sent: %q, and a file of %d bytes", got["message.txt"], len(got["files/01"]))

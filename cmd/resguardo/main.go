@@ -151,7 +151,8 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(out, p.Text(say.T(usage)))
+		fmt.Fprint(out, say.Synopsis(p.Text(say.T(usage)), "resguardo", args))
+		p.Hint(say.T("run resguardo -help"))
 		return exitOK
 	case errors.As(err, &misuse):
 		p.Fail(misuse.error)

@@ -82,7 +82,7 @@ func stories(dir string) testscript.Params {
 		"vault": (*house).open, "desk": (*house).desk, "member": (*house).member, "revoke": (*house).revoke,
 		"report": (*house).report, "followup": (*house).followup, "epoch": (*house).epoch,
 		"mailbox": (*house).mailbox, "drop": (*house).drop, "rogue": (*house).rogue, "move": (*house).move, "enemy": (*house).enemy,
-		"quiet": (*house).quiet,
+		"quiet": (*house).quiet, "hold": (*house).holdAfter, "held": (*house).held,
 	} {
 		p.Cmds[name] = func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(c(houseOf(ts), ts, args)) }
 	}

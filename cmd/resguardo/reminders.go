@@ -9,8 +9,8 @@ import (
 )
 
 // Days after the report at which list reminds: an acknowledgement is due within 7
-// days, an answer within 90 (Directive (EU) 2019/1937, articles 9 and 11, which the
-// pages promise).
+// days, an answer within 90 (Directive (EU) 2019/1937, articles 9 and 11), whatever
+// the pages of the vault promise.
 const (
 	ackSoon, ackDue     = 5, 7
 	replySoon, replyDue = 80, 90

@@ -3,13 +3,9 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -235,26 +231,30 @@ func (v *view) damaged(entry string, err error) {
 	v.lines = append(v.lines, "")
 }
 
-// answers shows answers.json by question.
+// answers shows answers.json: each question in the language of the reader, and the
+// answers behind it. They are as foreign as the message.
 func (v *view) answers(entry string) {
 	b, err := v.read(entry)
 	if err != nil {
 		v.damaged(entry, err)
 		return
 	}
-	var form struct {
-		Language string
-		Answers  map[string][]string
-	}
-	if json.Unmarshal(b, &form) != nil {
-		v.say("Answers:")
+	form, err := seal.ParseAnswers(b)
+	if err != nil {
+		v.say("Answers, not of a form that this version reads (%s), as they came:", seal.AnswersFormat)
 		v.text(entry)
 		return
 	}
 	v.say("Answers (form in language %s):", form.Language)
 	var text bytes.Buffer
-	for _, id := range slices.Sorted(maps.Keys(form.Answers)) {
-		fmt.Fprintf(&text, "%s: %s\n", strings.TrimPrefix(id, "a-"), strings.Join(form.Answers[id], "; "))
+	for _, a := range form.Answers {
+		text.WriteString(oneLine(a.Question.In(v.Language)) + "\n")
+		for _, own := range a.Texts {
+			text.WriteString("  " + strings.ReplaceAll(strings.TrimSuffix(own, "\n"), "\n", "\n  ") + "\n")
+		}
+		for _, c := range a.Choices {
+			text.WriteString("  - " + oneLine(c.In(v.Language)) + "\n")
+		}
 	}
 	if text.Len() == 0 {
 		text.WriteString("-")
@@ -262,6 +262,9 @@ func (v *view) answers(entry string) {
 	v.lines = append(v.lines, screen.Quote(text.Bytes())...)
 	v.lines = append(v.lines, "")
 }
+
+// oneLine is a label without line breaks: only a source's own words go over lines.
+func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 
 // files lists the attachments by our names; what the source declared is quoted.
 func (v *view) files() {

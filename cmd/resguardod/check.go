@@ -49,7 +49,7 @@ func cmdCheck(p *say.Printer, args []string) error {
 	c.fail(err)
 	if err == nil {
 		c.fail(d.CheckKeys(state.Config.Origin))
-		_, err := addedLanguages(state.Languages)
+		_, _, err := ownTexts(d, state)
 		c.fail(err)
 		c.desks(state)
 		c.vault(state.Config)

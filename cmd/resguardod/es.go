@@ -18,6 +18,7 @@ func spanish() map[string]string {
 	all["start it once with tor: resguardod serve -dir %s; with the system's tor write the address into %s"] = "arráncala una vez con tor: resguardod serve -dir %s; con el tor del sistema escribe la dirección en %s"
 	maps.Copy(all, spanishOfBackup())
 	maps.Copy(all, spanishOfLanguages())
+	maps.Copy(all, spanishOfQuestions())
 	maps.Copy(all, spanishOfReading())
 	maps.Copy(all, map[string]string{
 		"%s is damaged: %s": "%s está dañado: %s",

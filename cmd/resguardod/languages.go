@@ -8,12 +8,12 @@ import (
 	"resguardo/onion/site"
 )
 
-// addedLanguages reads the files of languages. Its error names everything that is
-// wrong with them.
-func addedLanguages(files []statedir.LanguageFile) (added []site.Language, err error) {
+// addedLanguages reads the files of languages, which may translate the questions. Its
+// error names everything that is wrong with them.
+func addedLanguages(files []statedir.LanguageFile, questions site.Questions) (added []site.Language, err error) {
 	var errs []error
 	for _, f := range files {
-		l, faults := site.ParseLanguage(f.Code, f.Text)
+		l, faults := site.ParseLanguage(f.Code, f.Text, questions)
 		for _, x := range faults {
 			what, hint := languageFault(x)
 			errs = append(errs, &say.Error{Path: f.Path, Line: x.Line, What: what, Hint: hint})

@@ -234,10 +234,11 @@ func (s *server) siteConfig(c statedir.Config, hosts ...string) site.Config {
 	g := s.vault.Genesis()
 	sc := site.Config{
 		Hosts: hosts, Params: codename.Params{Salt: g.Salt, Time: g.Time, Memory: g.Memory, Threads: g.Threads},
-		Origin: c.Origin, Organisation: c.Organisation, Languages: c.Languages, Added: s.languages, Lawyer: c.Lawyer, Demo: c.Demo,
+		Origin: c.Origin, Organisation: c.Organisation, Languages: c.Languages, Added: s.languages, Questions: s.questions, Lawyer: c.Lawyer, Demo: c.Demo,
 		MaxReport: int64(c.Limits.Report), MaxFiles: c.Limits.Files, MinRate: c.Limits.MinRate, MaxUploads: s.memory.uploads,
 		MaxForms: s.doors.forms(), Derivations: s.memory.derivations,
-		RetentionDays: s.live.retention().Days, Hotline: c.Hotline, LeaveTo: c.LeaveTo, Governance: s.live.sequence, Cards: s.live.cards,
+		RetentionDays: s.live.retention().Days, BackupDays: c.BackupDays, ConfirmDays: c.ConfirmDays, AnswerDays: c.AnswerDays,
+		Hotline: c.Hotline, LeaveTo: c.LeaveTo, Governance: s.live.sequence, Cards: s.live.cards,
 	}
 	for _, w := range c.OtherWays {
 		sc.OtherWays = append(sc.OtherWays, site.Way{Text: w.Map()})

@@ -41,6 +41,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, flag.ErrHelp):
+		if s := say.Synopsis(p.Text(say.T(usage)), "resguardod", args); s != "" {
+			fmt.Fprint(stdout, s)
+			p.Hint(say.T("resguardod -h shows the commands"))
+			return exitOK
+		}
 		p.Say(say.T(usage))
 		return exitOK
 	case errors.Is(err, errTold) && errors.Is(err, errLog):

@@ -49,11 +49,11 @@ func cmdServe(p *say.Printer, args []string) error {
 	if err != nil {
 		return err
 	}
-	languages, err := addedLanguages(state.Languages)
+	questions, languages, err := ownTexts(d, state)
 	if err != nil {
 		return errors.Join(err, v.Close())
 	}
-	s := &server{languages: languages, print: p, log: slog.New(slog.NewTextHandler(p.Err, nil)), vault: v, json: o.json, mode: o.tor}
+	s := &server{languages: languages, questions: questions, print: p, log: slog.New(slog.NewTextHandler(p.Err, nil)), vault: v, json: o.json, mode: o.tor}
 	if s.again, err = newRehasher(d, v, s.log); err != nil {
 		return errors.Join(err, v.Close())
 	}
@@ -103,6 +103,7 @@ type server struct {
 	vault     *vault.Vault
 	live      *live
 	languages []site.Language // that the vault adds
+	questions site.Questions  // of the vault, if it has its own
 	json      bool
 	mode      string // of tor: managed, system or off
 	doors     doors

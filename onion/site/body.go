@@ -135,7 +135,9 @@ func (g *gate) Read(p []byte) (int, error) {
 }
 
 // takeForm lets only so many forms in at once: each may hold some 100 KiB of text
-// until it is answered. Nothing is read of one that waits.
+// until it is answered. Nothing is read of one that waits, so a page that turns it
+// away cannot show what was typed. The browser has it, and a reload sends it again;
+// "back" would lose it, because no page may be stored.
 func (s *Site) takeForm(c *gin.Context) {
 	if c.Request.Method != http.MethodPost {
 		return
@@ -143,7 +145,11 @@ func (s *Site) takeForm(c *gin.Context) {
 	leave, err := s.forms.enter(c.Request.Context())
 	if err != nil {
 		s.newBody(c).drainBriefly()
-		s.notice(c, http.StatusServiceUnavailable, s.languageOf(c), "notice.busy")
+		ref, id := errBusy, "notice.form_busy"
+		if errors.Is(err, errOften) {
+			ref, id = errOften, "notice.form_often"
+		}
+		s.notice(c, ref.status, s.languageOf(c), id)
 		c.Abort()
 		return
 	}

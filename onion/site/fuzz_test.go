@@ -39,7 +39,7 @@ func bytesBody(text []byte) *body {
 // A multipart body is refused, or reads again as the same form when it is
 // written down as browsers do; its limits hold, and it is read to its end.
 func FuzzParts(f *testing.F) {
-	q, err := loadQuestions()
+	q, err := Questions{}.orDefault()
 	if err != nil {
 		f.Fatal(err)
 	}

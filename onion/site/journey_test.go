@@ -1,7 +1,6 @@
 package site
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -36,7 +35,7 @@ func TestJourney(t *testing.T) {
 	if got := entry(t, r, "message.txt"); got != "Lo vi.\nDos veces." {
 		t.Errorf("message %q", got)
 	}
-	if got, want := entry(t, r, "answers.json"), `{"language":"es","answers":{"a-kind":["farm","debt"],"a-where":["Vícam"]}}`; got != want {
+	if got, want := w.answers(r), "es\nkind: farm debt\nwhere: Vícam\n"; got != want {
 		t.Errorf("answers %s, want %s", got, want)
 	}
 	if got := entry(t, r, "files/01") + "|" + entry(t, r, "files/02"); got != "jpeg bytes|" {
@@ -255,19 +254,4 @@ func TestRefusedSendFreesToken(t *testing.T) {
 	token := w.token("es")
 	w.refused(w.send("es", field("token", token), field("desk", "norte"), field("message", "  \r\n ")), http.StatusUnprocessableEntity, "empty", "")
 	codenameIn(t, w.send("es", field("token", token), field("desk", "norte"), field("message", "x")))
-}
-
-func TestAnswersJSONIsCanonical(t *testing.T) {
-	f := form{answers: map[string][]string{"where": {"\"<&\u2028"}, "kind": {"farm"}}}
-	text, err := f.answersJSON("en")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var back struct {
-		Language string
-		Answers  map[string][]string
-	}
-	if err := json.Unmarshal(text, &back); err != nil || back.Language != "en" || back.Answers["a-where"][0] != f.answers["where"][0] {
-		t.Errorf("%s: %v", text, err)
-	}
 }

@@ -29,7 +29,7 @@ import (
 //	'kind.farm' = "…"
 //
 // Tables and keys are those of the catalogues in locales/; the ids of questions and
-// of their choices are those of questions.toml. Until somebody who speaks the
+// of their choices are those of the vault's questions. Until somebody who speaks the
 // language has read it, each of its pages says so.
 type Language struct {
 	Code     string // as in addresses, [a-z]{2,3}: nah, yua, mix
@@ -39,7 +39,7 @@ type Language struct {
 	texts    []*i18n.Message
 }
 
-// Fault is one thing that is wrong in the file of a language.
+// Fault is one thing that is wrong in the file of a language, or of questions.
 type Fault struct {
 	Line   int    // 0 if it is not known
 	Key    string // such as "page.leave"
@@ -76,10 +76,11 @@ var (
 // IsBuiltIn reports whether a language of the pages is part of this program.
 func IsBuiltIn(code string) bool { return slices.Contains(builtIn[:], code) }
 
-// ParseLanguage reads the file of a language of at most MaxLanguageFile bytes. The
-// language is good if there are no faults.
-func ParseLanguage(code string, file []byte) (Language, []Fault) {
-	p := &languageFile{doc: file, language: Language{Code: code}}
+// ParseLanguage reads the file of a language of at most MaxLanguageFile bytes, which may
+// translate the questions q (those of Config.Questions). The language is good if there
+// are no faults.
+func ParseLanguage(code string, file []byte, q Questions) (Language, []Fault) {
+	p := &languageFile{doc: file, questions: q, language: Language{Code: code}}
 	if !codeForm.MatchString(code) || IsBuiltIn(code) {
 		p.wrong("", FaultCode, "")
 	} else if p.head(); len(p.faults) == 0 {
@@ -89,10 +90,11 @@ func ParseLanguage(code string, file []byte) (Language, []Fault) {
 }
 
 type languageFile struct {
-	doc      []byte
-	tables   map[string]any
-	language Language
-	faults   []Fault
+	doc       []byte
+	questions Questions
+	tables    map[string]any
+	language  Language
+	faults    []Fault
 }
 
 func (p *languageFile) wrong(key, fault, detail string) {
@@ -126,7 +128,7 @@ func (p *languageFile) head() {
 
 // read reads the tables of texts.
 func (p *languageFile) read() {
-	base, err := builtInTexts(p.language.base)
+	base, err := builtInTexts(p.language.base, p.questions)
 	if err != nil {
 		panic("site: " + err.Error())
 	}

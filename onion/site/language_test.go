@@ -20,7 +20,7 @@ const pseudoCode = "qps"
 // brackets, but for those that leaveOut takes.
 func pseudoFile(t *testing.T, base string, leaveOut func(id string) bool) []byte {
 	t.Helper()
-	messages, err := builtInTexts(base)
+	messages, err := builtInTexts(base, Questions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func pseudoFile(t *testing.T, base string, leaveOut func(id string) bool) []byte
 // page then shows outside of brackets has another source.
 func newPseudoWorld(t *testing.T, base string, leaveOut func(id string) bool) *world {
 	t.Helper()
-	l, faults := ParseLanguage(pseudoCode, pseudoFile(t, base, leaveOut))
+	l, faults := ParseLanguage(pseudoCode, pseudoFile(t, base, leaveOut), Questions{})
 	if len(faults) > 0 {
 		t.Fatalf("%+v", faults)
 	}
@@ -140,7 +140,7 @@ func TestUstedHasSpanishCodenames(t *testing.T) {
 			t.Fatalf("%q of another list", word)
 		}
 	}
-	if got, want := entry(t, w.only("norte", "a"), "answers.json"), `{"language":"es-usted","answers":{}}`; got != want {
+	if got, want := w.answers(w.only("norte", "a")), "es-usted\n"; got != want {
 		t.Errorf("answers %s, want %s", got, want)
 	}
 	for _, lang := range builtIn {
@@ -194,7 +194,7 @@ func TestAddedLanguageFallsBack(t *testing.T) {
 
 // Once somebody has reviewed a language, its pages do not warn any more.
 func TestReviewedLanguageSaysNothing(t *testing.T) {
-	l, faults := ParseLanguage("nah", []byte("name = 'Nāhuatl'\nbase = 'es'\nreviewed = 'Citlali, 3 de diciembre de 2026'\n[page]\nhome = 'Kaltenpa'\n"))
+	l, faults := ParseLanguage("nah", []byte("name = 'Nāhuatl'\nbase = 'es'\nreviewed = 'Citlali, 3 de diciembre de 2026'\n[page]\nhome = 'Kaltenpa'\n"), Questions{})
 	if len(faults) > 0 {
 		t.Fatalf("%+v", faults)
 	}
@@ -239,7 +239,7 @@ func TestLanguageFaults(t *testing.T) {
 		{"nah", head + "[page]\nleave = \"x\\ny\"\n", Fault{5, "page.leave", FaultHidden, ""}},
 		{"nah", head + "[page]\nleave = '" + strings.Repeat("x", MaxText+1) + "'\n", Fault{5, "page.leave", FaultLong, ""}},
 	} {
-		_, faults := ParseLanguage(tt.code, []byte(tt.file))
+		_, faults := ParseLanguage(tt.code, []byte(tt.file), Questions{})
 		if len(faults) == 1 && tt.want.What == FaultTOML {
 			faults[0].Detail = ""
 		}
@@ -248,12 +248,12 @@ func TestLanguageFaults(t *testing.T) {
 		}
 	}
 	// Several at once, in the order of the file.
-	_, faults := ParseLanguage("nah", []byte(head+"[page]\nleave = '<'\nstep = 'x'\n[form]\nx = 'y'\n"))
+	_, faults := ParseLanguage("nah", []byte(head+"[page]\nleave = '<'\nstep = 'x'\n[form]\nx = 'y'\n"), Questions{})
 	if len(faults) != 3 || faults[0].Line != 5 || faults[1].Line != 6 || faults[2].Line != 8 {
 		t.Errorf("%+v", faults)
 	}
 	// One text for every number is enough, and so are names in other letters.
-	if _, faults := ParseLanguage("yua", []byte(head+"[codename.lasts]\none = 'jun k’iin {{.n}}'\nother = '{{.n}} k’iino’ob'\n[mailbox]\nsoon = '{{.n}}'\n")); len(faults) > 0 {
+	if _, faults := ParseLanguage("yua", []byte(head+"[codename.lasts]\none = 'jun k’iin {{.n}}'\nother = '{{.n}} k’iino’ob'\n[mailbox]\nsoon = '{{.n}}'\n"), Questions{}); len(faults) > 0 {
 		t.Errorf("%+v", faults)
 	}
 }
@@ -263,11 +263,11 @@ func FuzzLanguage(f *testing.F) {
 	f.Add("name = 'x'\nbase = 'es'\nreviewed = false\n[page]\nleave = 'x & y'\n[mailbox]\nsoon = '{{.n}}'\n")
 	f.Add("name = 'x'\nbase = 'en'\nreviewed = 'y'\n[form.files_hint]\none = '{{.n}} {{.size}}'\nother = '{{.size}} {{.n}}'\n")
 	f.Fuzz(func(t *testing.T, file string) {
-		l, faults := ParseLanguage("nah", []byte(file))
+		l, faults := ParseLanguage("nah", []byte(file), Questions{})
 		if len(faults) > 0 {
 			return
 		}
-		all, err := loadLocales([]Language{l})
+		all, err := loadLocales(Questions{}, []Language{l})
 		if err != nil {
 			t.Fatal(err)
 		}

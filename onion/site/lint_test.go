@@ -138,7 +138,7 @@ func TestEverySentenceIsUsed(t *testing.T) {
 // Spanish and English questions are complete (parseQuestions), and no id of a
 // question could be taken for another field.
 func TestQuestionIDs(t *testing.T) {
-	q, err := loadQuestions()
+	q, err := Questions{}.orDefault()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,15 +33,15 @@ type locales struct {
 	byCode map[string]*tongue
 }
 
-// loadLocales reads the built-in catalogues, and adds languages to them.
-func loadLocales(added []Language) (*locales, error) {
+// loadLocales reads the built-in catalogues, and adds questions and languages to them.
+func loadLocales(q Questions, added []Language) (*locales, error) {
 	l := &locales{byCode: map[string]*tongue{}}
 	for _, t := range []tongue{
 		{Code: "es", Base: "es", Tag: "es", Name: "Español"},
 		{Code: "es-usted", Base: "es", Tag: "es", Name: "Español (usted)"},
 		{Code: "en", Base: "en", Tag: "en", Name: "English"},
 	} {
-		texts, err := builtInTexts(t.Base)
+		texts, err := builtInTexts(t.Base, q)
 		if err != nil {
 			return nil, err
 		}
@@ -49,6 +49,9 @@ func loadLocales(added []Language) (*locales, error) {
 			more, err := readCatalogue(t.Code)
 			if err != nil {
 				return nil, err
+			}
+			if q.own() { // what it says of the program's questions is not meant
+				more = slices.DeleteFunc(more, func(m *i18n.Message) bool { return strings.HasPrefix(m.ID, "questions.") })
 			}
 			texts = append(texts, more...)
 		}
@@ -58,7 +61,7 @@ func loadLocales(added []Language) (*locales, error) {
 		}
 	}
 	for _, a := range added {
-		texts, err := builtInTexts(a.base)
+		texts, err := builtInTexts(a.base, q)
 		if err != nil {
 			return nil, err
 		}
@@ -90,12 +93,12 @@ func (l *locales) add(t tongue, texts []*i18n.Message) error {
 
 // builtInTexts are all texts in es or en: the catalogue, and the questions as
 // questions.group-N (N from 1), questions.ID and questions.ID.CHOICE.
-func builtInTexts(lang string) ([]*i18n.Message, error) {
+func builtInTexts(lang string, q Questions) ([]*i18n.Message, error) {
 	texts, err := readCatalogue(lang)
 	if err != nil {
 		return nil, err
 	}
-	q, err := loadQuestions()
+	q, err = q.orDefault()
 	if err != nil {
 		return nil, err
 	}

@@ -22,8 +22,6 @@ const (
 	shownReplies  = 12 << 10 // bytes of HTML of all texts on the mailbox page
 	shownReply    = 28 << 10 // bytes of HTML of a text on its own page
 	noticeDays    = 14       // during which a mailbox says that it ends soon
-	daysToRead    = 7        // within which a team says that it has read a report
-	daysToAnswer  = 90       // within which it answers
 	maxFileButton = 40       // files of a reply that have a button
 )
 
@@ -340,10 +338,11 @@ func (v *visit) showState(p *mailboxPage) {
 	if len(sent) == 0 || p.Closed != "" || p.Answers > 0 {
 		return
 	}
+	promised := func(limit, days int) bool { return limit > 0 && days > limit }
 	switch days := daysBetween(sent[0].day, v.site.today()); {
-	case days > daysToAnswer:
+	case promised(v.site.config.AnswerDays, days):
 		p.Late = "answer"
-	case days > daysToRead && !acked:
+	case promised(v.site.config.ConfirmDays, days) && !acked:
 		p.Late = "read"
 	}
 }

@@ -261,6 +261,36 @@ func TestMailboxStates(t *testing.T) {
 			t.Errorf("after an acknowledgement:\n%s", page)
 		}
 	})
+	t.Run("promises", func(t *testing.T) {
+		for _, tt := range []struct{ confirm, answer int }{{5, 0}, {0, 30}, {0, 0}} {
+			m := newMail(t, func(c *Config) { c.ConfirmDays, c.AnswerDays = tt.confirm, tt.answer })
+			sent := m.send("es", field("token", m.token("es")), field("desk", "norte"), field("message", "x"))
+			for days, late := range map[int]string{0: "", tt.confirm: "", tt.answer: "", 6: "late.read", 31: "late.answer", 400: ""} {
+				if late == "late.read" && tt.confirm == 0 || late == "late.answer" && tt.answer == 0 {
+					late = ""
+				}
+				if days > 30 && tt.answer == 0 && tt.confirm > 0 {
+					late = "late.read"
+				}
+				if days == 400 && tt.answer > 0 {
+					late = "late.answer"
+				}
+				at(m, days)
+				page := m.signIn("es", m.words).body
+				for _, id := range []string{"late.read", "late.answer"} {
+					if got := strings.Contains(page, m.sentence("es", id)); got != (id == late) {
+						t.Errorf("%+v after %d days: %s shown: %v", tt, days, id, got)
+					}
+				}
+				for _, page := range []string{page, sent.body} {
+					if strings.Contains(page, "En 5 días o menos te confirmamos que lo leímos.") != (tt.confirm > 0 && (late == "" || page == sent.body)) ||
+						strings.Contains(page, "En 30 días o menos te decimos qué pasó.") != (tt.answer > 0 && (late == "" || page == sent.body)) {
+						t.Errorf("%+v after %d days: promises in\n%s", tt, days, page)
+					}
+				}
+			}
+		}
+	})
 	t.Run("end", func(t *testing.T) {
 		m := newMail(t)
 		if page := m.signIn("es", m.words).body; !strings.Contains(page, "180 días") || !strings.Contains(page, "270") || strings.Contains(page, "Queda") {

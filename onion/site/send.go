@@ -1,7 +1,6 @@
 package site
 
 import (
-	"encoding/json"
 	"mime"
 	"net/http"
 	"slices"
@@ -55,7 +54,7 @@ func (s *Site) send(c *gin.Context, lang, boundary string) {
 	x := &sending{lang: lang}
 	x.arrival = s.newArrival(c, boundary, x.accept)
 	x.parts.take = x.file
-	switch ref := x.run(); ref {
+	switch ref := x.afterAll(x.run()); ref {
 	case nil, errStoredBefore:
 		s.showCodename(c, lang, x.at, codenamePage{Token: x.parts.form.token, Words: x.codename.String(), Before: ref == errStoredBefore})
 	case errReceivedOnce:
@@ -75,6 +74,23 @@ func (x *sending) run() *refusal {
 		return asRefusal(err)
 	}
 	return nil
+}
+
+// afterAll corrects a refusal, which says that nothing was stored, if an earlier send
+// of the same form was stored: a browser that sends a form again without a file that
+// is gone by now sends a broken body.
+func (x *sending) afterAll(ref *refusal) *refusal {
+	k, ok := x.site.tokens.parse(x.parts.form.token, x.site.now())
+	if ref == nil || !ok {
+		return ref
+	}
+	switch err := x.claim(k); err {
+	case nil:
+		x.site.tokens.release(k)
+	case errStoredBefore, errReceivedOnce:
+		return asRefusal(err)
+	}
+	return ref
 }
 
 // accept decides whether the fields make a report that may be stored, takes the
@@ -101,7 +117,7 @@ func (x *sending) accept() error {
 	if ref != nil {
 		return ref
 	}
-	answers, err := f.answersJSON(x.lang)
+	answers, err := s.answersJSON(x.lang, f)
 	if err != nil {
 		return err
 	}
@@ -168,19 +184,4 @@ func (x *sending) end() {
 	if x.claimed {
 		x.site.tokens.release(x.token)
 	}
-}
-
-// answersJSON is answers.json of the sealed report: the language of the form,
-// and by field name the values as sent (ids of choices, or text).
-//
-//	{"language":"es","answers":{"a-kind":["farm","debt"],"a-where":["Tijuana"]}}
-func (f *form) answersJSON(lang string) ([]byte, error) {
-	byField := make(map[string][]string, len(f.answers))
-	for id, values := range f.answers {
-		byField["a-"+id] = values
-	}
-	return json.Marshal(struct {
-		Language string              `json:"language"`
-		Answers  map[string][]string `json:"answers"`
-	}{lang, byField})
 }

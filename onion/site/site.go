@@ -54,8 +54,9 @@ type Config struct {
 	Organisation  string   // shown on the landing page; may be empty
 	Languages     []string // of "es", "es-usted", "en" and the codes of Added; the first is the default; none means "es"
 	Added         []Language
-	Demo          bool     // every page says TEST in both languages
-	Hosts         []string // accepted Host values, exact, lower case, with port where there is one
+	Questions     Questions // of the form; without a group, those of the program
+	Demo          bool      // every page says TEST in both languages
+	Hosts         []string  // accepted Host values, exact, lower case, with port where there is one
 	Params        codename.Params
 	MaxReport     int64  // bytes of one request body; 0 = 4 GiB
 	MaxFiles      int    // 0 = 20
@@ -65,6 +66,8 @@ type Config struct {
 	Derivations   int    // of keys from codenames at once, of 64 MiB each; 0 = 2
 	RetentionDays int    // 0 = 180
 	BackupDays    int    // after which no backup copy can be read any more; 0 = 30
+	ConfirmDays   int    // within which a team says that it has read a report; 0 = nothing is promised
+	AnswerDays    int    // within which a team tells what happened; 0 = nothing is promised
 	Hotline       string // may be empty
 	OtherWays     []Way  // other ways to report
 	Lawyer        string // who reviewed the pages on privacy and help, and when; empty: they say that nobody has
@@ -111,7 +114,7 @@ type Site struct {
 	words     map[string]*codename.List
 	locales   *locales
 	templates map[string]*template.Template
-	questions questions
+	questions Questions
 	css       []byte
 	cssPath   string
 	now       func() time.Time
@@ -137,7 +140,10 @@ func New(c Config, v *vault.Vault, desks func() []Desk) (*Site, error) {
 		words:    map[string]*codename.List{},
 		now:      time.Now,
 	}
-	if s.locales, err = loadLocales(c.Added); err != nil {
+	if s.questions, err = c.Questions.orDefault(); err != nil {
+		return nil, err
+	}
+	if s.locales, err = loadLocales(c.Questions, c.Added); err != nil {
 		return nil, err
 	}
 	for _, lang := range c.Languages {
@@ -148,9 +154,6 @@ func New(c Config, v *vault.Vault, desks func() []Desk) (*Site, error) {
 		if s.words[lang], err = codename.ForLanguage(t.Base); err != nil {
 			return nil, fmt.Errorf("language %q: %w", lang, err)
 		}
-	}
-	if s.questions, err = loadQuestions(); err != nil {
-		return nil, err
 	}
 	if s.templates, err = loadTemplates(); err != nil {
 		return nil, err
@@ -192,7 +195,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Derivations, kdfSlots)
 	setDefault(&c.RetentionDays, 180)
 	setDefault(&c.BackupDays, 30)
-	if c.MaxReport < 0 || c.MaxFiles < 0 || c.MinRate < 0 || c.MaxUploads < 0 || c.MaxForms < 0 || c.Derivations < 0 || c.RetentionDays < 0 || c.BackupDays < 0 {
+	if c.MaxReport < 0 || c.MaxFiles < 0 || c.MinRate < 0 || c.MaxUploads < 0 || c.MaxForms < 0 || c.Derivations < 0 || c.RetentionDays < 0 || c.BackupDays < 0 ||
+		c.ConfirmDays < 0 || c.AnswerDays < 0 {
 		return c, errors.New("negative limit")
 	}
 	return c, nil

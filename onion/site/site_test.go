@@ -70,7 +70,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Origin: testOrigin, Languages: builtIn[:], Hosts: []string{l.Addr().String()}, Params: p}
+	c := Config{Origin: testOrigin, Languages: builtIn[:], Hosts: []string{l.Addr().String()}, Params: p, ConfirmDays: 7, AnswerDays: 90}
 	for _, f := range change {
 		f(&c)
 	}

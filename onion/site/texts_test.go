@@ -19,7 +19,7 @@ import (
 func sentences(t *testing.T, lang string) map[string]string {
 	t.Helper()
 	all := catalogue(t, strings.TrimSuffix(lang, "-usted"))
-	q, err := loadQuestions()
+	q, err := Questions{}.orDefault()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,9 @@ type Config struct {
 	Lawyer        string   `toml:"reviewed_by_lawyer"` // who, and when; empty = nobody has
 	RetentionDays int      `toml:"retention_days"`
 	DeleteBy      int      `toml:"delete_signatures"` // reviewers that must sign a deletion
+	ConfirmDays   int      `toml:"confirm_days"`      // that the pages promise until a report is confirmed as read; 0 = no promise
+	AnswerDays    int      `toml:"answer_days"`       // likewise until they tell what happened
+	BackupDays    int      `toml:"backup_days"`       // after which no backup can be read of what was deleted, as the pages say
 	Limits        Limits   `toml:"limits"`
 	Log           Log      `toml:"log"`
 	Onion         Onion    `toml:"onion"`
@@ -133,7 +136,7 @@ func (d Dir) config() (Config, error) {
 	if f.doc, err = ReadFile(f.path, MaxFile); err != nil {
 		return Config{}, err
 	}
-	var c Config
+	c := Config{ConfirmDays: 7, AnswerDays: 90, BackupDays: 30} // of a file from before they were settings
 	if f.decode(&c, ConfigFormat); len(f.errs) == 0 {
 		f.checkConfig(c)
 	}
@@ -151,6 +154,9 @@ func (f *file) checkConfig(c Config) {
 	f.text("reviewed_by_lawyer", c.Lawyer, 100)
 	f.number("retention_days", int64(c.RetentionDays), 7, 3650)
 	f.number("delete_signatures", int64(c.DeleteBy), 1, 2)
+	f.number("confirm_days", int64(c.ConfirmDays), 0, 365)
+	f.number("answer_days", int64(c.AnswerDays), 0, 365)
+	f.number("backup_days", int64(c.BackupDays), 1, 365)
 	f.checkLeaveTo(c.LeaveTo)
 	f.checkLimits(c.Limits)
 	f.checkOnion("onion.source", c.Onion.Source)

@@ -233,8 +233,8 @@ func TestAuditorsComeAndGo(t *testing.T) {
 
 func TestFilesOfTheLog(t *testing.T) {
 	known := []string{"auditors.toml", ".auditors.toml.new", "requests/", "requests/000000-genesis-x.note", "requests/.000000-genesis-x.note.new",
-		"high-water", "high-water.new", "accept-gap", ".restore.new", "restore", "seen", ".high-water.new", "operations.vkey", "onion/socks"}
-	foreign := []string{"requests", "requests/key", "requests/sub/", ".log.key.new", "auditors.toml/", "high-water.old", "governance.key"}
+		"high-water", "high-water.new", "accept-gap", ".restore.new", "restore", "seen", "questions.toml", ".high-water.new", "operations.vkey", "onion/socks"}
+	foreign := []string{"requests", "requests/key", "requests/sub/", "questions.toml/", "desks/questions.txt", ".log.key.new", "auditors.toml/", "high-water.old", "governance.key"}
 	for want, paths := range map[bool][]string{true: known, false: foreign} {
 		for _, path := range paths {
 			rel, isDir := strings.CutSuffix(path, "/")

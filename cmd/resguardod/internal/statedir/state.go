@@ -24,6 +24,7 @@ type State struct {
 	Reviewers []Reviewer // by fingerprint
 	Auditors  []Auditor  // by fingerprint
 	Languages []LanguageFile
+	Questions []byte // questions.toml; nil = the program's questions
 }
 
 // Holder is one card file.
@@ -73,7 +74,7 @@ func (d Dir) Load() (*State, error) {
 		return nil, err
 	}
 	s := &State{Config: c}
-	return s, errors.Join(d.loadCards(s), d.loadDesks(s), d.loadAuditors(s), d.loadLanguages(s))
+	return s, errors.Join(d.loadCards(s), d.loadDesks(s), d.loadAuditors(s), d.loadLanguages(s), d.loadQuestions(s))
 }
 
 func (d Dir) loadCards(s *State) error {

@@ -279,7 +279,7 @@ func Known(rel string, isDir bool) bool {
 
 func knownTop(name string) bool {
 	own := []string{AuditorsFile, acceptGapFile, restoreFile, seenFile, RehashFile, HighWaterFile}
-	made := []string{ConfigFile, LogKey, LogVerifier, OperationsKey, OperationsVerifier, GovernanceVerifier, PolicyFile,
+	made := []string{ConfigFile, QuestionsFile, LogKey, LogVerifier, OperationsKey, OperationsVerifier, GovernanceVerifier, PolicyFile,
 		SocketFile, HighWaterFile, HighWaterFile + ".new", "vault.db", "keys.slots", "reserve"}
 	if fresh(name) {
 		name = strings.TrimSuffix(strings.TrimPrefix(name, "."), ".new")

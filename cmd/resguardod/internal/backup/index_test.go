@@ -49,7 +49,7 @@ func TestDamagedCopyIsMadeAgain(t *testing.T) {
 	if m := p.backup(); m.Kept != 2 || len(p.broken) > 0 {
 		t.Fatalf("%+v, %v", m, p.broken)
 	}
-	victim := p.blobs()[0]
+	victim, other := p.blobs()[0], p.blobs()[1] // a copy that is made again gets a name of its own
 	p.rot(victim, true)
 	if m := p.backup(); m.Kept != 2 || len(p.broken) > 0 { // not read: nothing shows
 		t.Errorf("unread: %+v, %v", m, p.broken)
@@ -60,8 +60,8 @@ func TestDamagedCopyIsMadeAgain(t *testing.T) {
 	}
 	p.age(victim, 32)
 	p.seesDamage(victim)
-	p.rot(p.blobs()[1], false)
-	p.seesDamage(p.blobs()[1])
+	p.rot(other, false)
+	p.seesDamage(other)
 	p.check(os.WriteFile(filepath.Join(p.folder, "index"), []byte("not ours"), 0o600))
 	if m := p.backup(); m.Kept != 2 || m.Copied != 0 {
 		t.Errorf("with another index: %+v, %v", m, p.broken)

@@ -12,6 +12,8 @@ func catalogue() say.Catalogue { return say.Catalogue{Texts: spanish(), Errors: 
 // the texts that the code uses.
 func spanish() map[string]string {
 	all := spanishOfLog()
+	all["the poster has no control words: there are %s keys, and room for those of %s"] = "el cartel no lleva palabras de control: hay %s llaves, y lugar para las de %s"
+	all["name one desk: -desk ID"] = "di un equipo: -desk ID"
 	all["-lang cannot be %s"] = "-lang no puede ser %s"
 	all["use es or en"] = "usa es o en"
 	all["the vault has no address yet"] = "la bóveda todavía no tiene dirección"

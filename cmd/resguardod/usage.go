@@ -26,7 +26,7 @@ Usage:
     resguardod recover   -dir DIR -mirror DIR|URL [-socks HOST:PORT]
     resguardod backup    -dir DIR -to DIR -recipients FILE [-keep N] [-keep-keys N]
     resguardod restore   -dir DIR -from DIR -identity FILE [-number N] [-passphrase-file FILE]
-    resguardod poster    -dir DIR [-lang es|en]
+    resguardod poster    -dir DIR [-lang es|en] [-desk ID]
     resguardod -version
 
 init makes a vault in DIR and, in DIR.keys, the key that must leave this machine.
@@ -49,7 +49,7 @@ backup adds a copy, encrypted with age to the recipients in FILE, also while ser
 It keeps 30 backups and the keys of the newest 7: what the vault deletes is unreadable in
 the backups once the keys from before are gone, so never copy the folder keys to where it
 cannot be deleted. restore makes DIR from the newest one; then run recover.
-poster prints a page with the address, as HTML for a browser to print.
+poster prints a page with the address and control words, as HTML for a browser to print.
 
 Flags come before arguments. Data goes to standard output, everything else to
 standard error. Messages are in Spanish or English, as LANG says.
@@ -88,7 +88,7 @@ Uso:
     resguardod recover   -dir DIR -mirror DIR|URL [-socks HOST:PUERTO]
     resguardod backup    -dir DIR -to DIR -recipients ARCHIVO [-keep N] [-keep-keys N]
     resguardod restore   -dir DIR -from DIR -identity ARCHIVO [-number N] [-passphrase-file ARCHIVO]
-    resguardod poster    -dir DIR [-lang es|en]
+    resguardod poster    -dir DIR [-lang es|en] [-desk ID]
     resguardod -version
 
 init crea una bóveda en DIR y, en DIR.keys, la llave que debe salir de esta máquina.
@@ -114,7 +114,8 @@ mientras corre serve. Guarda 30 respaldos y las llaves de los 7 más nuevos: lo 
 bóveda borra queda ilegible en los respaldos cuando ya no están las llaves de antes, así
 que nunca copies la carpeta keys a donde no se pueda borrar. restore hace DIR con el más
 nuevo; después corre recover.
-poster imprime una página con la dirección, en HTML para imprimir desde un navegador.
+poster imprime una página con la dirección y palabras de control, en HTML para imprimir
+desde un navegador.
 
 Las opciones van antes de los argumentos. Los datos van a la salida estándar y todo lo
 demás a la salida de errores. Los mensajes salen en español o inglés, según LANG.

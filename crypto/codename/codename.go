@@ -32,6 +32,13 @@ type Codename struct {
 	list  *List
 }
 
+// Control returns six words that tell a key by its fingerprint (SHA-256): the first
+// that Draw makes of it. People compare them with what they were given another way.
+// They are fewer than eight, so they are no codename.
+func (l *List) Control(fingerprint [32]byte) string {
+	return strings.Join(strings.Fields(l.Draw(fingerprint).String())[:6], " · ")
+}
+
 // Draw makes the codename that random selects: word i is the big-endian uint32
 // of bytes 4i to 4i+3, modulo the number of words that may be drawn. The bias
 // of the modulus is below 2^-20.

@@ -96,3 +96,25 @@ func TestFourLettersDecide(t *testing.T) {
 		}
 	}
 }
+
+// TestControlWords: six words that depend on the fingerprint and are no codename.
+func TestControlWords(t *testing.T) {
+	for lang, want := range map[string]string{
+		"es": "ábaco · ábaco · ábaco · ábaco · ábaco · ábaco",
+		"en": "ability · ability · ability · ability · ability · ability",
+	} {
+		list, err := ForLanguage(lang)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := list.Control([32]byte{}); got != want {
+			t.Errorf("%s: %q, want %q", lang, got, want)
+		}
+		if list.Control([32]byte{23: 1}) == want || list.Control([32]byte{24: 1}) != want {
+			t.Errorf("%s: not the first 24 bytes decide", lang)
+		}
+		if _, err := Parse(want, lang); err == nil {
+			t.Errorf("%s: control words are taken as a codename", lang)
+		}
+	}
+}

@@ -295,16 +295,14 @@ type deskView struct {
 
 type keyView struct{ Recipient, Fingerprint, Words string }
 
-// keyWords are six words that tell a key, by its fingerprint: those that
-// codename.List.Draw would make of the same bytes. Sources compare them with what
-// a team gave them by another way; reviewers are told by the same words in the mailbox.
+// keyWords are the control words of a key. Sources compare them with what a team
+// gave them by another way; in the mailbox they tell who wrote a reply.
 func (s *Site) keyWords(lang, fingerprint string) string {
 	sum, err := hex.DecodeString(fingerprint)
 	if err != nil || len(sum) != 32 {
 		return ""
 	}
-	words := strings.Fields(s.words[lang].Draw([32]byte(sum)).String())
-	return strings.Join(words[:6], " · ") // fewer than eight: it is no codename
+	return s.words[lang].Control([32]byte(sum))
 }
 
 func (s *Site) showDesk(d Desk, lang string) deskView {

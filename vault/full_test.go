@@ -319,6 +319,20 @@ func fill(path string) error {
 	return nil
 }
 
+// TestFloor: reports leave as much free as the operator says.
+func TestFloor(t *testing.T) {
+	dir := newDir(t)
+	v := open(t, dir, vault.Options{Floor: 1 << 50})
+	if err := v.Room(); err != vault.ErrFull {
+		t.Errorf("with less than the floor free: %v", err)
+	}
+	v.Close()
+	v = open(t, dir, vault.Options{Floor: 32 << 20})
+	if err := v.Room(); err != nil {
+		t.Errorf("with more than the floor free: %v", err)
+	}
+}
+
 func TestMaxBytes(t *testing.T) {
 	dir := newDir(t)
 	v := open(t, dir, vault.Options{MaxBytes: 8 << 20})

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The floor keeps room for replies, deletion and the log when the disk fills up:
-// 5 % of the file system, at least 32 MiB, at most 1 GiB.
+// The floor keeps room for replies, deletion and the log when the disk fills up,
+// unless Options.Floor says otherwise.
 const (
 	floorShare = 20
 	floorMin   = 32 << 20
@@ -75,7 +75,11 @@ func (v *Vault) free() (free, floor int64, err error) {
 	if err := unix.Statfs(v.dir, &s); err != nil {
 		return 0, 0, err
 	}
-	return int64(s.Bavail) * s.Frsize, min(max(int64(s.Blocks)*s.Frsize/floorShare, floorMin), floorMax), nil
+	floor = v.options.Floor
+	if floor == 0 {
+		floor = min(max(int64(s.Blocks)*s.Frsize/floorShare, floorMin), floorMax)
+	}
+	return int64(s.Bavail) * s.Frsize, floor, nil
 }
 
 // keepReserve makes the reserve when there is room for it: at times that tell nothing

@@ -49,7 +49,7 @@ func openVault(p *say.Printer, d statedir.Dir, c statedir.Config) (*vault.Vault,
 	if err := probe(p, d); err != nil {
 		return nil, err
 	}
-	v, err := vault.Open(d.Path(), vault.Options{MaxBytes: int64(c.Limits.Vault)})
+	v, err := vault.Open(d.Path(), vault.Options{MaxBytes: int64(c.Limits.Vault), Floor: int64(c.Limits.Free)})
 	if err != nil {
 		return nil, vaultError(err)
 	}

@@ -47,6 +47,7 @@ type Limits struct {
 	Uploads int   `toml:"uploads"`  // uploads of files at once
 	MinRate int64 `toml:"min_rate"` // bytes a second that an upload must keep up
 	Vault   Bytes `toml:"vault"`    // all of the vault; 0 means as much as the disk has
+	Free    Bytes `toml:"free"`     // what reports leave free on the disk; 0 means 5 % of it, at least 32 MiB, at most 1 GiB
 }
 
 // Log says how the public log is cut into epochs.
@@ -205,6 +206,9 @@ func (f *file) checkLimits(l Limits) {
 	f.number("limits.min_rate", l.MinRate, 1, 1<<20)
 	if l.Vault != 0 {
 		f.number("limits.vault", int64(l.Vault), 64<<20, 1<<50)
+	}
+	if l.Free != 0 {
+		f.number("limits.free", int64(l.Free), 32<<20, 1<<50)
 	}
 }
 

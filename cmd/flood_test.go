@@ -65,11 +65,17 @@ func (h *house) fresh(dial func(context.Context, string, string) (net.Conn, erro
 	return s
 }
 
-// honestly sends reports until ctx ends; the last one is let through to its end.
-func (h *house) honestly(ctx context.Context, s source.Source) (o honest) {
-	for first := true; first || ctx.Err() == nil; first = false {
+// honestPatience is how long a visitor waits for an answer. The server gives one after
+// a minute at most, but machines that run tests are slow.
+const honestPatience = 3 * time.Minute
+
+// honestly sends reports until ctx ends; the last one is let through to its end. A
+// stubborn visitor comes back until one report is stored.
+func (h *house) honestly(ctx context.Context, s source.Source, stubborn bool) (o honest) {
+	began := time.Now()
+	for first := true; first || ctx.Err() == nil || stubborn && len(o.stored) == 0 && time.Since(began) < honestPatience; first = false {
 		message := fmt.Sprintf("Vi algo, %d.", time.Now().UnixNano())
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), 45*time.Second)
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), honestPatience)
 		begin := time.Now()
 		a, err := s.Send(limit, source.Report{Message: message})
 		cancel()
@@ -102,7 +108,7 @@ const (
 // during is beside, and wants reports stored meanwhile.
 func (h *house) during(name string, flood func(context.Context) (stop func())) {
 	h.t.Helper()
-	if o := h.beside(name, flood); len(o.stored) == 0 {
+	if o := h.beside(name, flood, true); len(o.stored) == 0 {
 		h.t.Errorf("%s: no honest report was stored", name)
 	}
 }
@@ -110,7 +116,7 @@ func (h *house) during(name string, flood func(context.Context) (stop func())) {
 // beside runs a flood and honest visitors beside it, and wants everything as before
 // when it has ended. flood returns when it is under way; stop waits for its end,
 // after the context's.
-func (h *house) beside(name string, flood func(context.Context) (stop func())) honest {
+func (h *house) beside(name string, flood func(context.Context) (stop func()), stubborn bool) honest {
 	h.t.Helper()
 	peak := h.watchMemory()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -118,7 +124,7 @@ func (h *house) beside(name string, flood func(context.Context) (stop func())) h
 	stop := flood(ctx)
 	limit, done := context.WithTimeout(ctx, *floodTime)
 	defer done()
-	o := h.honestly(limit, h.fresh(nil))
+	o := h.honestly(limit, h.fresh(nil), stubborn)
 	cancel()
 	stop()
 	h.t.Logf("%s for %v: %v; %d MiB at most", name, *floodTime, o, peak()>>20)
@@ -412,7 +418,7 @@ func TestSignInFlood(t *testing.T) {
 		}
 		t.Logf("the right codename, meanwhile: %v", open(ctx, words))
 		return all.Wait
-	})
+	}, false)
 	t.Logf("wrong codenames: %d told so, %d told to come back, %d otherwise", wrong.Load(), busy.Load(), other.Load())
 	if other.Load() > 0 || o.lost > 0 {
 		t.Error("some got no answer in words")

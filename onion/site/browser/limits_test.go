@@ -43,12 +43,12 @@ func (w *walker) limits() {
 
 	// So slow a derivation that everybody waits.
 	usual := w.params
-	w.params.Time = passes(w.t, w.params, 2*time.Second)
+	w.params.Time = passes(w.t, w.params, 5*time.Second)
 	w.restart(vault.Options{})
 	w.refused("form-busy", 503, func() { leave = w.crowd(http.StatusServiceUnavailable) })
-	w.open(w.at("/report"))
+	w.until(503, func() { w.open(w.at("/report")) })
 	w.keep("busy", 503)
-	w.signIn(h.words)
+	w.until(503, func() { w.signIn(h.words) })
 	w.keep("sign-in-busy", 503)
 	leave()
 
@@ -59,9 +59,24 @@ func (w *walker) limits() {
 	})
 	w.params = usual
 	w.refused("form-often", 429, func() { leave = w.crowd(http.StatusTooManyRequests) })
-	w.signIn(h.words)
+	w.until(429, func() { w.signIn(h.words) })
 	w.keep("sign-in-often", 429)
 	leave()
+}
+
+// until visits a page until it answers with a status: a place may come free for a moment
+// before somebody of the crowd has it again.
+func (w *walker) until(status int, visit func()) {
+	w.t.Helper()
+	for began := time.Now(); time.Since(began) < patience; {
+		visit()
+		w.mu.Lock()
+		now := w.page.status
+		w.mu.Unlock()
+		if now == status {
+			return
+		}
+	}
 }
 
 var tokenField = regexp.MustCompile(`name="token" value="([^"]+)"`)

@@ -62,6 +62,9 @@ func missing(t testing.TB, err error) {
 // fonts and keeps no cookies. The flags come beside its own.
 func newChromium(t testing.TB, flags ...string) *chromium {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a browser, which takes minutes under the race detector")
+	}
 	path, home := need(t, "chromium"), t.TempDir()
 	theirIn, to, err := os.Pipe()
 	if err != nil {

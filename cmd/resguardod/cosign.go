@@ -230,7 +230,9 @@ func (t *ticker) seen(a *asking, all witness.Collection) error {
 func (t *ticker) release(ctx context.Context, a *asking, vouched bool) {
 	l := t.live
 	log := l.log()
-	if err := l.vault.Publish(ctx, a.checkpoint, l.epoch(log), vouched); err != nil {
+	// What is closed is shown, also by a server that is told to end: else a mirror made
+	// now would know less than the vault.
+	if err := l.vault.Publish(context.WithoutCancel(ctx), a.checkpoint, l.epoch(log), vouched); err != nil {
 		if !stopped(ctx, err) {
 			t.log.Error("checkpoint not published", "reason", err)
 		}

@@ -45,7 +45,12 @@ func (w *walker) limits() {
 	usual := w.params
 	w.params.Time = passes(w.t, w.params, 5*time.Second)
 	w.restart(vault.Options{})
-	w.refused("form-busy", 503, func() { leave = w.crowd(http.StatusServiceUnavailable) })
+	leave = func() {}
+	w.until(503, func() {
+		leave()
+		w.sendSpoilt(func() { leave = w.crowd(http.StatusServiceUnavailable) })
+	})
+	w.keepRefused("form-busy", 503)
 	w.until(503, func() { w.open(w.at("/report")) })
 	w.keep("busy", 503)
 	w.until(503, func() { w.signIn(h.words) })
@@ -58,7 +63,12 @@ func (w *walker) limits() {
 		c.MaxForms = 2000 // which would be full first
 	})
 	w.params = usual
-	w.refused("form-often", 429, func() { leave = w.crowd(http.StatusTooManyRequests) })
+	leave = func() {}
+	w.until(429, func() {
+		leave()
+		w.sendSpoilt(func() { leave = w.crowd(http.StatusTooManyRequests) })
+	})
+	w.keepRefused("form-often", 429)
 	w.until(429, func() { w.signIn(h.words) })
 	w.keep("sign-in-often", 429)
 	leave()

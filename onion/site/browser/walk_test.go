@@ -269,10 +269,22 @@ func (w *walker) file(name string, size int64) string {
 // refused fills in the form, spoils it and sends it. What was typed stands there again.
 func (w *walker) refused(name string, status int, spoil func()) {
 	w.t.Helper()
+	w.sendSpoilt(spoil)
+	w.keepRefused(name, status)
+}
+
+// sendSpoilt fills in the form, spoils it and sends it.
+func (w *walker) sendSpoilt(spoil func()) {
+	w.t.Helper()
 	w.open(w.at("/report?desk=norte"))
 	w.fill("#message", "Lo vi en la garita.")
 	spoil()
 	w.click(forward)
+}
+
+// keepRefused keeps a page that must show the text again.
+func (w *walker) keepRefused(name string, status int) {
+	w.t.Helper()
 	w.keep(name, status)
 	var text string
 	w.evaluate(`document.querySelector("#message").value`, &text)

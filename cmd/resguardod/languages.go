@@ -14,13 +14,20 @@ func addedLanguages(files []statedir.LanguageFile, questions site.Questions) (ad
 	var errs []error
 	for _, f := range files {
 		l, faults := site.ParseLanguage(f.Code, f.Text, questions)
-		for _, x := range faults {
-			what, hint := languageFault(x)
-			errs = append(errs, &say.Error{Path: f.Path, Line: x.Line, What: what, Hint: hint})
-		}
+		errs = append(errs, told(f.Path, faults, languageFault))
 		added = append(added, l)
 	}
 	return added, errors.Join(errs...)
+}
+
+// told puts the faults of a file into our words.
+func told(path string, faults []site.Fault, words func(site.Fault) (what, hint say.Text)) error {
+	var errs []error
+	for _, x := range faults {
+		what, hint := words(x)
+		errs = append(errs, &say.Error{Path: path, Line: x.Line, What: what, Hint: hint})
+	}
+	return errors.Join(errs...)
 }
 
 // languageFault is what is wrong in the file of a language, and what to do.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-
 	"resguardo/cmd/internal/say"
 	"resguardo/cmd/resguardod/internal/statedir"
 	"resguardo/onion/site"
@@ -26,12 +24,7 @@ func ownQuestions(path string, file []byte) (site.Questions, error) {
 		return site.Questions{}, nil
 	}
 	questions, faults := site.ParseQuestions(file)
-	var errs []error
-	for _, x := range faults {
-		what, hint := questionFault(x)
-		errs = append(errs, &say.Error{Path: path, Line: x.Line, What: what, Hint: hint})
-	}
-	return questions, errors.Join(errs...)
+	return questions, told(path, faults, questionFault)
 }
 
 // questionFault is what is wrong in the file of questions, and what to do.

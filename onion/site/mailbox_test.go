@@ -172,20 +172,20 @@ func TestUsedValuesAreDead(t *testing.T) {
 		m := newMail(t)
 		form := url.Values{"token": {tokenIn(t, m.get("/es/mailbox"))}, "codename": {m.words}}
 		sessionIn(t, m.postForm("/es/mailbox", form))
-		m.signedOut(m.postForm("/es/mailbox", form), strings.Fields(m.words)[0])
+		m.signedOut(m.postForm("/es/mailbox", form), m.words)
 	})
 	t.Run("wrong words reloaded", func(t *testing.T) {
 		m := newMail(t)
 		form := url.Values{"token": {tokenIn(t, m.get("/es/mailbox"))}, "codename": {"zzzz " + m.words}}
 		m.has(m.postForm("/es/mailbox", form), http.StatusUnprocessableEntity, "signin.look")
-		m.signedOut(m.postForm("/es/mailbox", form), strings.Fields(m.words)[0], "zzzz")
+		m.signedOut(m.postForm("/es/mailbox", form), m.words, "zzzz")
 	})
 	t.Run("restart", func(t *testing.T) {
 		m := newMail(t)
 		token, value := tokenIn(t, m.get("/es/mailbox")), sessionIn(t, m.signIn("es", m.words))
 		m.site.sessions, m.site.signIns = newSessions(), newTokens()
 		m.signedOut(m.press(value, "show"))
-		m.signedOut(m.postForm("/es/mailbox", url.Values{"token": {token}, "codename": {m.words}}), strings.Fields(m.words)[0])
+		m.signedOut(m.postForm("/es/mailbox", url.Values{"token": {token}, "codename": {m.words}}), m.words)
 	})
 	t.Run("never valid", func(t *testing.T) {
 		m := newMail(t)

@@ -164,29 +164,19 @@ func walkMeta(tx *bbolt.Tx) error {
 const rowBatch = 256
 
 // each calls row for every row of a bucket, a batch in a transaction, and notes its errors.
+//
+// A transaction shows the rows of one moment, but slots change under it: the key of a
+// row that is deleted meanwhile is gone. So a batch with errors is read again.
 func (c *checker) each(bucket string, row func(tx *bbolt.Tx, key, value []byte) error) error {
 	var next []byte
 	for more := true; more; {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
-		err := guard(metaName, func() error {
-			return c.v.view(func(tx *bbolt.Tx) error {
-				cur := tx.Bucket([]byte(bucket)).Cursor()
-				key, value := cur.Seek(next)
-				for range rowBatch {
-					if key == nil {
-						break
-					}
-					if err := row(tx, key, value); err != nil {
-						c.problem(rowName(bucket, key), err.Error(), hintRow)
-					}
-					key, value = cur.Next()
-				}
-				next, more = bytes.Clone(key), key != nil
-				return nil
-			})
-		})
+		found, after, err := c.batch(bucket, next, row)
+		if len(found) > 0 && err == nil {
+			found, after, err = c.batch(bucket, next, row)
+		}
 		if errors.Is(err, ErrDamaged) {
 			c.problem(metaName, fmt.Sprintf("rows of %s: %v", bucket, err), hintBackup)
 			return nil
@@ -194,8 +184,35 @@ func (c *checker) each(bucket string, row func(tx *bbolt.Tx, key, value []byte) 
 		if err != nil {
 			return c.v.readError(err)
 		}
+		for _, p := range found {
+			c.problem(p.Where, p.What, p.Hint)
+		}
+		next, more = after, after != nil
 	}
 	return nil
+}
+
+// batch calls row for the rows from this key on, in one transaction. It returns the
+// key after them, nil at the end.
+func (c *checker) batch(bucket string, from []byte, row func(tx *bbolt.Tx, key, value []byte) error) (found []Problem, after []byte, err error) {
+	err = guard(metaName, func() error {
+		return c.v.view(func(tx *bbolt.Tx) error {
+			cur := tx.Bucket([]byte(bucket)).Cursor()
+			key, value := cur.Seek(from)
+			for range rowBatch {
+				if key == nil {
+					break
+				}
+				if err := row(tx, key, value); err != nil {
+					found = append(found, Problem{Where: rowName(bucket, key), What: err.Error(), Hint: hintRow})
+				}
+				key, value = cur.Next()
+			}
+			after = bytes.Clone(key)
+			return nil
+		})
+	})
+	return found, after, err
 }
 
 // log proves the log as an auditor does.
@@ -256,8 +273,12 @@ func (c *checker) items() error {
 
 func (c *checker) headers() error {
 	return c.each(headersBucket, func(tx *bbolt.Tx, key, value []byte) error {
-		if tx.Bucket([]byte(itemsBucket)).Get(key) == nil {
+		item := tx.Bucket([]byte(itemsBucket)).Get(key)
+		if item == nil {
 			return fmt.Errorf("%w: a header without an item", ErrDamaged)
+		}
+		if isDeleting(item) {
+			return nil
 		}
 		_, err := c.v.slots.openHeader(key, value)
 		return err

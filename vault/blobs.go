@@ -30,7 +30,7 @@ const (
 	valueSize     = 256 << 10
 	segmentChunks = 16
 	segmentSize   = segmentChunks * valueSize // 4 MiB: one transaction
-	blobSize      = 8 << 30
+	blobSize      = 2 << 30
 )
 
 // blobOptions: 16 KiB pages and no freelist on disk. Opening for writing walks

@@ -39,7 +39,7 @@ func Open(dir string, o Options) (*Vault, error) {
 }
 
 func (v *Vault) open() (err error) {
-	if err := dropCache(v.dir); err != nil {
+	if err := readAnew(v.dir); err != nil {
 		return err
 	}
 	if v.meta, err = openBolt(filepath.Join(v.dir, metaName), metaOptions()); err != nil {

@@ -14,12 +14,12 @@ import (
 // child that crashes is damage too.
 //
 // It checks all of vault.db with bbolt's own check, and walks the pages of the
-// newest blob file, the one that Open opens for writing (up to about 8 GiB; a
+// newest blob file, the one that Open opens for writing (up to about 2 GiB; a
 // page header for each 4 MiB, so seconds at most). Damage there, and in older
 // blob files, is no error, since Open lives with it. Nil means that Open will
 // not crash. Probe returns ErrLocked while another process has the vault open.
 func Probe(dir string) error {
-	if err := dropCache(dir); err != nil {
+	if err := readAnew(dir); err != nil {
 		return err
 	}
 	if err := probeMeta(filepath.Join(dir, metaName)); err != nil {

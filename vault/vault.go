@@ -84,11 +84,11 @@ func Init(dir string, g Genesis) error {
 	return nil
 }
 
-// Options of Open. The zero value has no size limit and rolls blob files at 8 GiB.
+// Options of Open. The zero value has no size limit and rolls blob files at 2 GiB.
 type Options struct {
 	MaxBytes int64 // of all files together; 0 means no limit
 	Floor    int64 // bytes that stay free on the file system; 0 means 5 % of it, at least 32 MiB, at most 1 GiB
-	BlobSize int64 // bytes after which new items go to a new blob file; 0 means 8 GiB
+	BlobSize int64 // bytes after which new items go to a new blob file; 0 means 2 GiB
 }
 
 // Vault is an open vault. Methods may be called from many goroutines.

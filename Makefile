@@ -97,7 +97,7 @@ fuzz:
 # ONLY=log make bench measures one chapter anew. Programs to compare with come from Debian.
 bench: deps
 	@$(MAKE) --no-print-directory deps DEBS='age gnupg onionshare-cli'
-	$(GO) run ./onion/tornet/run $(GO) test -run "^$$" -bench Figures -benchtime 1x -timeout 2h ./cmd -args -figures $(CURDIR)/docs/performance.md $(if $(ONLY),-only $(ONLY))
+	$(GO) run ./onion/tornet/run $(GO) test -run "^$$" -bench "Figures$(if $(ONLY),/$(ONLY))" -benchtime 1x -timeout 2h ./cmd -args -figures $(CURDIR)/docs/performance.md
 
 # Every page as a picture, in var/screenshots. DOCS=1 writes docs/screenshots anew too.
 screenshots: tools

@@ -59,10 +59,10 @@ func backups(t testing.TB, doc io.Writer) {
 			return command(t, restored, resguardod, "restore", "-dir", restored, "-from", folder, "-identity", identity)
 		}, nil},
 		{"`age -R KEYS -o out blobs/00000001.db && sync out`", func() cost {
-			return command(t, filepath.Join(base, "out"), age, "-R", keys, "-o", "OUT", filepath.Join(h.dir, "blobs", "00000001.db"))
+			return command(t, another(base), age, "-R", keys, "-o", "OUT", filepath.Join(h.dir, "blobs", "00000001.db"))
 		}, nil},
 		{"`tar -cS DIR \\| age -R KEYS -o out && sync out`", func() cost {
-			return command(t, filepath.Join(base, "out"), "/bin/sh", "-c", "tar -cS -C "+h.dir+" . | "+age+" -R "+keys+" -o OUT")
+			return command(t, another(base), "/bin/sh", "-c", "tar -cS -C "+h.dir+" . | "+age+" -R "+keys+" -o OUT")
 		}, nil},
 	}
 	h.kill()

@@ -8,9 +8,11 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"mime/multipart"
 	"net"
 	"net/http"
@@ -37,10 +39,7 @@ import (
 	"resguardo/vault/translog"
 )
 
-var (
-	figures = flag.String("figures", "", "file that BenchmarkFigures writes")
-	only    = flag.String("only", "", "the one chapter to measure anew: sizes, stages, peers, reports, uploads, texts, beside, log, mailbox, backup, tor or fetch")
-)
+var figures = flag.String("figures", "", "file that BenchmarkFigures writes")
 
 const (
 	gib   = int64(1 << 30)
@@ -56,35 +55,45 @@ var parts = []struct {
 	{"beside", besideUploads}, {"log", publicLog}, {"mailbox", mailbox}, {"backup", backups}, {"tor", overTor}, {"fetch", fetchMany},
 }
 
-// BenchmarkFigures runs every measurement once, whatever b.N is. With -only it
-// measures one chapter and leaves the others of the file as they are.
+// BenchmarkFigures runs every measurement once, whatever b.N is, and writes each
+// chapter into the file as soon as it is measured. Chapters of which nothing is
+// measured (-bench Figures/texts) stay as they are.
 func BenchmarkFigures(b *testing.B) {
 	if *figures == "" {
 		b.Skip("needs -figures FILE: make bench")
 	}
-	var doc bytes.Buffer
-	fmt.Fprintf(&doc, "# Performance\n\nWritten by `make bench`. Compare ratios, not machines: figures of one table were measured in turns in one run.\n")
-	old, err := os.ReadFile(*figures)
-	if *only != "" && err != nil {
-		b.Fatal(err)
+	for _, part := range parts {
+		b.Run(part.name, func(b *testing.B) {
+			var doc bytes.Buffer
+			part.measure(b, &doc)
+			fmt.Fprintf(&doc, "\nMeasured on %s. %s", time.Now().UTC().Format("2 January 2006"), machine())
+			b.Logf("%s", doc.Bytes())
+			if err := replaceChapter(*figures, part.name, doc.String()); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
+}
+
+// replaceChapter writes the file with this text as its chapter of that name.
+func replaceChapter(file, name, text string) error {
+	old, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	doc := "# Performance\n\nWritten by `make bench`. Compare ratios, not machines: figures of one table were measured in turns in one run.\n"
 	for _, part := range parts {
 		begin, end := "\n<!-- "+part.name+" -->\n", "\n<!-- end -->\n"
-		if *only != "" && *only != part.name {
-			if _, rest, found := strings.Cut(string(old), begin); found {
-				kept, _, _ := strings.Cut(rest, end)
-				doc.WriteString(begin + kept + end)
-			}
-			continue
+		_, kept, found := strings.Cut(string(old), begin)
+		kept, _, _ = strings.Cut(kept, end)
+		if part.name == name {
+			kept, found = text, true
 		}
-		doc.WriteString(begin)
-		part.measure(b, &doc)
-		fmt.Fprintf(&doc, "\nMeasured on %s. %s%s", time.Now().UTC().Format("2 January 2006"), machine(), end)
-		b.Logf("%s", doc.Bytes()[max(0, doc.Len()-2000):])
+		if found {
+			doc += begin + kept + end
+		}
 	}
-	if err := os.WriteFile(*figures, doc.Bytes(), 0o644); err != nil {
-		b.Fatal(err)
-	}
+	return os.WriteFile(file, []byte(doc), 0o644)
 }
 
 // machine describes where the figures come from.

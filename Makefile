@@ -85,9 +85,9 @@ lint:
 	$(GO) -C vault/torture vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(PKGS)
 
-# The race detector needs cgo and a C compiler.
+# The race detector needs cgo and a C compiler. Each program would sleep a second before it exits.
 race:
-	CGO_ENABLED=1 $(GO) test -race -short $(PKGS)
+	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 $(GO) test -race -short $(PKGS)
 
 # FUZZTIME=10m make fuzz
 FUZZTIME ?= 1m

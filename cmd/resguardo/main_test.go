@@ -74,6 +74,7 @@ func stories(dir string) testscript.Params {
 			e.Values["house"] = h
 			e.Defer(h.close)
 			e.Setenv("LANG", "C")
+			e.Setenv("GORACE", os.Getenv("GORACE"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mode": mode},

@@ -71,6 +71,7 @@ func TestStories(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			unix.Umask(0o077) // files in a story are as private as the program's own
 			e.Setenv("LANG", "en_US.UTF-8")
+			e.Setenv("GORACE", os.Getenv("GORACE"))
 			e.Values["servers"] = servers{}
 			return nil
 		},

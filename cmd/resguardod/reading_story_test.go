@@ -33,6 +33,7 @@ func TestReadingStory(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			unix.Umask(0o077)
 			e.Setenv("LANG", "en_US.UTF-8")
+			e.Setenv("GORACE", os.Getenv("GORACE"))
 			e.Setenv("PATH", programs+string(os.PathListSeparator)+e.Getenv("PATH"))
 			e.Values["servers"] = servers{}
 			return nil

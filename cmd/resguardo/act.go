@@ -43,16 +43,11 @@ type act struct {
 // onCase fetches the lists, checks that the folder holds the case as the vault has
 // it, and then calls do. Nothing is sent while an alarm is open.
 func (p *program) onCase(ctx context.Context, f *actFlags, do func(*act) error) error {
-	dir, err := folder.Open(f.dir)
+	dir, err := folder.OpenLocked(f.dir)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	unlock, err := dir.Lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	records, err := p.caseRecords(dir, f.Arg(0))
 	if err != nil {
 		return err

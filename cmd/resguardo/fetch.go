@@ -55,16 +55,11 @@ func (p *program) fetch(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	dir, err := folder.Open(f.dir)
+	dir, err := folder.OpenLocked(f.dir)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	unlock, err := dir.Lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	l, err := p.newLink(dir, f.linkFlags, p.passphrase(f.passphraseFile))
 	if err != nil {
 		return err

@@ -20,16 +20,11 @@ func (p *program) reading(ctx context.Context, args []string) error {
 	if err := f.parse(args, 0); err != nil {
 		return err
 	}
-	dir, err := folder.Open(f.dir)
+	dir, err := folder.OpenLocked(f.dir)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	unlock, err := dir.Lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	l, err := p.newLink(dir, f, p.passphrase(f.passphraseFile))
 	if err != nil {
 		return err

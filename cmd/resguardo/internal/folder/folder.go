@@ -43,6 +43,7 @@ import (
 type Folder struct {
 	root *os.Root
 	path string
+	lock *os.File // nil: others may use the folder too
 }
 
 // Open opens a folder that keygen made.
@@ -54,7 +55,7 @@ func Open(dir string) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Folder{root, dir}
+	f := &Folder{root: root, path: dir}
 	if !f.exists("identity.txt") && !f.exists("identity.age") {
 		root.Close()
 		return nil, say.Fail(say.T("%s holds no keys", dir), say.T("put identity.* and keys.* back from your copy: new keys open no old reports; for a new folder: resguardo keygen -dir %s -name NICKNAME", dir))
@@ -62,25 +63,33 @@ func Open(dir string) (*Folder, error) {
 	return f, nil
 }
 
-// Close ends the use of the folder.
-func (f *Folder) Close() error { return f.root.Close() }
-
-// Path is the path of name in the folder, for people and for tor.
-func (f *Folder) Path(name string) string { return filepath.Join(f.path, filepath.FromSlash(name)) }
-
-// Lock keeps other programs that call Lock out of the folder until the returned
-// function is called or this program ends.
-func (f *Folder) Lock() (unlock func(), err error) {
-	file, err := f.root.OpenFile("lock", os.O_CREATE|os.O_RDWR, 0o600)
+// OpenLocked is Open for who writes: it fails while another program has the folder
+// open in this way. Close ends the lock.
+func OpenLocked(dir string) (*Folder, error) {
+	f, err := Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := disk.Lock(file); err != nil {
-		file.Close()
+	if f.lock, err = f.root.OpenFile("lock", os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+		return nil, errors.Join(err, f.root.Close())
+	}
+	if disk.Lock(f.lock) != nil {
+		f.Close()
 		return nil, say.Fail(say.T("another resguardo works in %s", f.path), say.T("wait until it ends, or end it"))
 	}
-	return func() { file.Close() }, nil
+	return f, nil
 }
+
+// Close ends the use of the folder.
+func (f *Folder) Close() error {
+	if f.lock != nil {
+		return errors.Join(f.lock.Close(), f.root.Close())
+	}
+	return f.root.Close()
+}
+
+// Path is the path of name in the folder, for people and for tor.
+func (f *Folder) Path(name string) string { return filepath.Join(f.path, filepath.FromSlash(name)) }
 
 func (f *Folder) exists(name string) bool {
 	_, err := f.root.Lstat(name)

@@ -205,21 +205,23 @@ func TestLinksLeadNowhere(t *testing.T) {
 	}
 }
 
-func TestLock(t *testing.T) {
+func TestOpenLocked(t *testing.T) {
 	f, _ := create(t)
-	unlock, err := f.Lock()
+	first, err := OpenLocked(f.path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Lock(); err == nil {
+	if _, err := OpenLocked(f.path); err == nil {
 		t.Error("locked twice")
 	}
-	unlock()
-	again, err := f.Lock()
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := OpenLocked(f.path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again()
+	again.Close()
 }
 
 func FuzzKeys(f *testing.F) {

@@ -58,7 +58,7 @@ func Create(dir string, n New) (card.Card, error) {
 		return card.Card{}, err
 	}
 	defer root.Close()
-	f := &Folder{root, dir}
+	f := &Folder{root: root, path: dir}
 	for _, file := range []string{"identity.txt", "identity.age", "keys.txt", "keys.age", cardFile} {
 		if f.exists(file) {
 			return card.Card{}, say.Fail(say.T("%s exists already; nothing was written", f.Path(file)), say.T("choose another folder with -dir"))

@@ -166,7 +166,8 @@ const rowBatch = 256
 // each calls row for every row of a bucket, a batch in a transaction, and notes its errors.
 //
 // A transaction shows the rows of one moment, but slots change under it: the key of a
-// row that is deleted meanwhile is gone. So a batch with errors is read again.
+// row that is deleted meanwhile is gone. So a batch with errors is read again, and what
+// is refused twice counts.
 func (c *checker) each(bucket string, row func(tx *bbolt.Tx, key, value []byte) error) error {
 	var next []byte
 	for more := true; more; {
@@ -175,7 +176,9 @@ func (c *checker) each(bucket string, row func(tx *bbolt.Tx, key, value []byte) 
 		}
 		found, after, err := c.batch(bucket, next, row)
 		if len(found) > 0 && err == nil {
+			first := found
 			found, after, err = c.batch(bucket, next, row)
+			found = slices.DeleteFunc(found, func(p Problem) bool { return !slices.Contains(first, p) })
 		}
 		if errors.Is(err, ErrDamaged) {
 			c.problem(metaName, fmt.Sprintf("rows of %s: %v", bucket, err), hintBackup)

@@ -38,7 +38,8 @@ func (r release) archive(p platform) error {
 		patterns = append(patterns, "docs/man/*.1")
 	}
 	if p.os == "linux" {
-		patterns = append(patterns, "packaging/README.md", "packaging/*.service", "packaging/*.d/*.conf", "packaging/apparmor/*")
+		patterns = append(patterns, "packaging/README.md", "packaging/*.service", "packaging/*.d/*.conf", "packaging/apparmor/*",
+			"onion/site/questions.toml", "onion/site/locales/*.toml")
 	}
 	files, err := r.sources(patterns...)
 	if err != nil {

@@ -31,6 +31,8 @@ var debians = []debian{
 		{"packaging/tmpfiles.d/*.conf", "usr/lib/tmpfiles.d"},
 		{"packaging/apparmor/*", "usr/share/doc/resguardod/examples/apparmor"},
 		{"packaging/README.md", "usr/share/doc/resguardod"},
+		{"onion/site/questions.toml", "usr/share/doc/resguardod/examples"},
+		{"onion/site/locales/*.toml", "usr/share/doc/resguardod/examples/locales"},
 		{"docs/operator.md", "usr/share/doc/resguardod"},
 		{"docs/raid.*.md", "usr/share/doc/resguardod"},
 	}},

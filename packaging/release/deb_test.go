@@ -154,7 +154,8 @@ func checkInstalled(t *testing.T, root string) {
 			t.Errorf("%s starts another program:\n%s", unit, text)
 		}
 	}
-	for _, name := range strings.Fields("usr/share/man/man1/resguardod.1.gz usr/share/man/es/man1/resguardo.1.gz usr/share/man/man1/resguardo-audit.1.gz usr/share/doc/resguardod/raid.es.md") {
+	for _, name := range strings.Fields(`usr/share/man/man1/resguardod.1.gz usr/share/man/es/man1/resguardo.1.gz usr/share/man/man1/resguardo-audit.1.gz usr/share/doc/resguardod/raid.es.md
+		usr/share/doc/resguardod/examples/questions.toml usr/share/doc/resguardod/examples/locales/es.toml`) {
 		if _, err := os.Stat(filepath.Join(root, name)); err != nil {
 			t.Error(err)
 		}

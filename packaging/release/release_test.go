@@ -104,7 +104,8 @@ func checkArchive(t *testing.T, archive []byte) {
 	t.Helper()
 	files := untar(t, archive)
 	for _, name := range strings.Fields(`LICENSE LICENSES-THIRD-PARTY.txt README.md SECURITY.md bin/resguardo bin/resguardo-audit bin/resguardod
-		docs/operator.md docs/raid.es.md docs/man/resguardod.1 docs/man/resguardo.es.1 packaging/resguardod.service packaging/sysusers.d/resguardo.conf`) {
+		docs/operator.md docs/raid.es.md docs/man/resguardod.1 docs/man/resguardo.es.1 packaging/resguardod.service packaging/sysusers.d/resguardo.conf
+		onion/site/questions.toml onion/site/locales/es.toml`) {
 		if _, ok := files[name]; !ok {
 			t.Errorf("%s is missing", name)
 		}

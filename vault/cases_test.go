@@ -334,14 +334,18 @@ func TestRecoverAppliesTombstones(t *testing.T) {
 	s := submission("north")
 	s.Tombstones[1] = tomb.Event.Tag(translog.DeskDelete)
 	m := mustSend(t, v, 100, s)
-	kept := mustSend(t, v, 100, submission("north"))
+	other := submission("north")
+	kept := mustSend(t, v, 100, other)
+	reply := mustAdd(t, v, 100, addition(other.Case, translog.Reply, "north"))
+	alone := vault.Tombstone{Kind: translog.SourceDelete}
+	rand.Read(alone.Event[:])
 	expired := submission("north")
 	mustSend(t, v, 100, expired)
 	k.mustClose(t, v, firstEpoch)
 	v.Close()
 	copyFiles(t, dir, backup)
 	v = open(t, dir, vault.Options{})
-	if err := errors.Join(v.DeleteCase(context.Background(), s.Case, tomb), v.Expire(context.Background(), expired.Case, 0)); err != nil {
+	if err := errors.Join(v.DeleteCase(context.Background(), s.Case, tomb), v.Expire(context.Background(), expired.Case, 0), v.DeleteItem(context.Background(), reply.id, alone)); err != nil {
 		t.Fatal(err)
 	}
 	k.mustClose(t, v, firstEpoch+1)
@@ -366,6 +370,19 @@ func TestRecoverAppliesTombstones(t *testing.T) {
 	if sum, err := hash(v, kept.id); err != nil || sum != kept.sum {
 		t.Errorf("another case: %v", err)
 	}
+
+	// Only the codename tells that the reply was deleted, so it is still there. It goes
+	// without another event: the log takes none twice.
+	if !v.Logged(alone.Event.Tag(alone.Kind)) {
+		t.Error("its tombstone is not in the log")
+	}
+	if err := v.DeleteItem(context.Background(), reply.id, alone); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.OpenItem(reply.id); !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("the reply opens: %v", err)
+	}
+	k.mustClose(t, v, firstEpoch+2)
 	clean(t, v)
 }
 

@@ -26,7 +26,7 @@ type Tombstone struct {
 // A crash at any moment leaves all of the case, or a deletion that the next Open
 // completes.
 func (v *Vault) DeleteCase(ctx context.Context, id CaseID, t Tombstone) error {
-	return v.delete(ctx, t.Event.Tag(t.Kind), func(tx *bbolt.Tx) (deletion, error) {
+	return v.delete(ctx, func(tx *bbolt.Tx) (deletion, error) {
 		d, err := v.wholeCase(tx, id)
 		d.queue(t, [32]byte{})
 		return d, err
@@ -44,8 +44,11 @@ func (v *Vault) Expire(ctx context.Context, id CaseID, governance uint64) error 
 
 // DeleteItem destroys one item; its case goes on. Its hash stays in the case
 // record, because the next item of its direction names it.
+//
+// When the log has the tombstone, an old copy of the vault has brought the item back:
+// it goes without another event.
 func (v *Vault) DeleteItem(ctx context.Context, id ItemID, t Tombstone) error {
-	return v.delete(ctx, t.Event.Tag(t.Kind), func(tx *bbolt.Tx) (deletion, error) {
+	return v.delete(ctx, func(tx *bbolt.Tx) (deletion, error) {
 		e, ok := v.index.item(id)
 		if !ok {
 			return deletion{}, ErrNotFound
@@ -57,7 +60,9 @@ func (v *Vault) DeleteItem(ctx context.Context, id ItemID, t Tombstone) error {
 		c.record.Items = slices.DeleteFunc(slices.Clone(c.record.Items), func(other ItemID) bool { return other == id })
 		c.record.Gone = append(slices.Clone(c.record.Gone), gone{Number: e.Number, Kind: e.Kind, Day: e.Day, Sum: e.SHA256[:]})
 		d := deletion{items: []ItemID{id}, stays: c, thread: [16]byte(c.record.Thread)}
-		d.queue(t, e.Tag)
+		if !v.Logged(t.Event.Tag(t.Kind)) {
+			d.queue(t, e.Tag)
+		}
 		return d, nil
 	})
 }
@@ -102,16 +107,18 @@ func (v *Vault) openedCase(id CaseID) (c *openedCase, err error) {
 
 // delete marks rows, overwrites keys and drops the rows in the writer's place;
 // then, bit by bit, payloads and free pages.
-func (v *Vault) delete(ctx context.Context, tag [32]byte, plan func(*bbolt.Tx) (deletion, error)) error {
+func (v *Vault) delete(ctx context.Context, plan func(*bbolt.Tx) (deletion, error)) error {
 	var files []*blobFile
 	var d deletion
 	err := v.exclusive(ctx, func() error {
 		err := v.view(func(tx *bbolt.Tx) (err error) {
-			if tx.Bucket([]byte(queueBucket)).Get(tag[:]) != nil || v.Logged(tag) {
+			if d, err = plan(tx); err != nil || d.event == nil {
+				return err
+			}
+			if tx.Bucket([]byte(queueBucket)).Get(d.event.Tag[:]) != nil || v.Logged(d.event.Tag) {
 				return ErrExists
 			}
-			d, err = plan(tx)
-			return err
+			return nil
 		})
 		if err != nil {
 			return err

@@ -89,18 +89,8 @@ func keysOf(name codename.Codename, g *translog.Genesis) (own, desk [32]byte) {
 // from 0 on of each kind. Nothing but the whole log is looked through.
 func find(events []placed, own, desk [32]byte) []hit {
 	sought := make(map[[32]byte]hit)
-	for _, of := range []struct {
-		key   [32]byte
-		kinds []translog.Kind
-	}{
-		{own, []translog.Kind{translog.Report, translog.Followup, translog.SourceDelete, translog.Expire}},
-		{desk, []translog.Kind{translog.Ack, translog.Reply, translog.Note, translog.Rewrap, translog.Recuse, translog.Close, translog.DeskDelete}},
-	} {
-		for _, kind := range of.kinds {
-			for n := range counters {
-				sought[translog.NewEvent(of.key, kind, uint64(n)).Tag(kind)] = hit{Kind: kind, Counter: n}
-			}
-		}
+	for e := range translog.Events(own, desk, counters) {
+		sought[e.Tag] = hit{Kind: e.Kind, Counter: int(e.Counter)}
 	}
 	var hits []hit
 	for _, e := range events {

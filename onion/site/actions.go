@@ -14,6 +14,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"resguardo/crypto/codename"
 	"resguardo/vault"
 	"resguardo/vault/translog"
 )
@@ -36,8 +37,32 @@ func (s *Site) enter(c *gin.Context, lang, value string) (*visit, error) {
 
 // load reads the case anew.
 func (v *visit) load() (err error) {
-	v.kase, err = v.site.vault.Mailbox(sha256.Sum256(v.keys.Mailbox[:]))
+	v.kase, err = v.site.open(v.c.Request.Context(), v.keys)
 	return err
+}
+
+// open opens the mailbox of a codename. A reply whose deletion is in the log has come
+// back with an old copy of the vault: it goes again.
+func (s *Site) open(ctx context.Context, keys codename.Keys) (vault.Case, error) {
+	mailbox := sha256.Sum256(keys.Mailbox[:])
+	kase, err := s.vault.Mailbox(mailbox)
+	if err != nil {
+		return kase, err
+	}
+	buried := false
+	for _, i := range kase.Items {
+		if i.Kind != translog.Reply || !s.vault.Logged(s.tombstone(keys, uint64(i.Number)).Event.Tag(translog.SourceDelete)) {
+			continue
+		}
+		if err := s.bury(ctx, keys, i); err != nil {
+			return kase, err
+		}
+		buried = true
+	}
+	if buried {
+		return s.vault.Mailbox(mailbox)
+	}
+	return kase, nil
 }
 
 // shut answers a request that did not get into a mailbox.
@@ -143,33 +168,26 @@ func (v *visit) deleteReply(number int) {
 		v.show(mailboxView{})
 		return
 	}
-	if err := v.bury(item.ID); err != nil && !errors.Is(err, vault.ErrNotFound) {
+	if err := v.site.bury(v.c.Request.Context(), v.keys, item); err != nil && !errors.Is(err, vault.ErrNotFound) {
 		v.showRefused(errDelete, mailboxView{})
 		return
 	}
 	v.again(mailboxView{Notice: "mailbox.deleted"})
 }
 
-// bury deletes an item with the first event of its kind that is not used:
-// source-delete 1, 2 …; 0 deletes everything.
-func (v *visit) bury(id vault.ItemID) error {
-	for counter := uint64(1); ; counter++ {
-		event := translog.NewEvent(v.keys.Log, translog.SourceDelete, counter)
-		err := v.site.vault.DeleteItem(context.WithoutCancel(v.c.Request.Context()), id, v.tombstone(event))
-		if !errors.Is(err, vault.ErrExists) || counter > uint64(v.kase.Next) {
-			return err
-		}
-	}
+// bury deletes an item, with the event source-delete N for item N. No item that a
+// source can delete alone has the number 0, which deletes everything.
+func (s *Site) bury(ctx context.Context, keys codename.Keys, item vault.Item) error {
+	return s.vault.DeleteItem(context.WithoutCancel(ctx), item.ID, s.tombstone(keys, uint64(item.Number)))
 }
 
-func (v *visit) tombstone(e translog.Event) vault.Tombstone {
-	return vault.Tombstone{Kind: translog.SourceDelete, Event: e, Governance: v.site.config.Governance()}
+func (s *Site) tombstone(keys codename.Keys, counter uint64) vault.Tombstone {
+	return vault.Tombstone{Kind: translog.SourceDelete, Event: translog.NewEvent(keys.Log, translog.SourceDelete, counter), Governance: s.config.Governance()}
 }
 
 // erase deletes the mailbox with all that is in it.
 func (v *visit) erase() {
-	event := translog.NewEvent(v.keys.Log, translog.SourceDelete, 0)
-	err := v.site.vault.DeleteCase(context.WithoutCancel(v.c.Request.Context()), v.kase.ID, v.tombstone(event))
+	err := v.site.vault.DeleteCase(context.WithoutCancel(v.c.Request.Context()), v.kase.ID, v.site.tombstone(v.keys, 0))
 	if err != nil && !errors.Is(err, vault.ErrNotFound) {
 		v.showRefused(errDelete, mailboxView{})
 		return

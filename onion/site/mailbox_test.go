@@ -1,6 +1,7 @@
 package site
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 
 	"resguardo/crypto/seal"
 	"resguardo/onion/logtiles/logtest"
+	"resguardo/vault"
 	"resguardo/vault/translog"
 )
 
@@ -107,11 +109,35 @@ func TestMailboxJourney(t *testing.T) {
 		t.Errorf("%d sessions", n)
 	}
 	log.Close(t)
-	for counter := range uint64(2) {
+	for _, counter := range []uint64{0, uint64(item.Number)} {
 		if tag := translog.NewEvent(m.keys.Log, translog.SourceDelete, counter).Tag(translog.SourceDelete); !m.vault.Logged(tag) {
 			t.Errorf("source-delete %d is not in the log", counter)
 		}
 	}
+}
+
+// A reply whose deletion is in the log came back with an old copy of the vault. It is
+// gone when its source signs in, and the others are not.
+func TestDeletedReplyStaysDeleted(t *testing.T) {
+	m := newMail(t)
+	log := logtest.Begin(t, m.vault)
+	first, second := m.write("reply", "la primera"), m.write("reply", "la segunda")
+	m.write("reply", "la tercera")
+	// The log has the tombstone of the second, and the vault still has the second.
+	event := translog.NewEvent(m.keys.Log, translog.SourceDelete, uint64(second.Number))
+	if err := m.vault.DeleteItem(t.Context(), first.ID, vault.Tombstone{Kind: translog.SourceDelete, Event: event}); err != nil {
+		t.Fatal(err)
+	}
+	log.Close(t)
+	page := m.signIn("es", m.words)
+	m.has(page, http.StatusOK)
+	if strings.Contains(page.body, "la segunda") || !strings.Contains(page.body, "la tercera") {
+		t.Errorf("page:\n%s", page.body)
+	}
+	if _, err := m.vault.Item(second.ID); !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("the reply is there: %v", err)
+	}
+	log.Close(t) // the log takes no event twice
 }
 
 // Wrong words are named before any key derivation; unknown ones are answered

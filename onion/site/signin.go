@@ -2,7 +2,6 @@ package site
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"mime"
 	"net/http"
@@ -122,7 +121,7 @@ func (s *Site) signIn(c *gin.Context, lang string, values url.Values) {
 
 // firstPage is the answer to a codename of eight known words.
 func (s *Site) firstPage(c *gin.Context, lang, typed string, keys codename.Keys) (status int, page []byte) {
-	kase, err := s.vault.Mailbox(sha256.Sum256(keys.Mailbox[:]))
+	kase, err := s.open(c.Request.Context(), keys)
 	switch {
 	case errors.Is(err, vault.ErrNotFound):
 		return http.StatusUnprocessableEntity, s.renderSignIn(lang, signInView{Words: typed, Wrong: "unknown"})

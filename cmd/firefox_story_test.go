@@ -34,7 +34,6 @@ type visit struct {
 	f       *firefox
 	line    *line // between Firefox and the SOCKS port
 	tor     *tornet.Client
-	local   string // URL of the pages on this machine
 	outside *outside
 	files   string // folder
 
@@ -100,7 +99,6 @@ func (v *visit) begin(n *tornet.Network) {
 	v.configure(`report = "4 GiB"`, `report = "150 MiB"`)
 	v.configure(`files = 20`, `files = 2`)
 	v.configure(`leave_to = "https://www.wikipedia.org/"`, `leave_to = "`+v.outside.URL+`"`)
-	v.local = fmt.Sprintf("http://127.0.0.1:%d", freePort(v.T))
 	v.review = fmt.Sprintf("http://127.0.0.1:%d", freePort(v.T))
 	v.up()
 	ctx, cancel := context.WithTimeout(v.Context(), time.Minute)
@@ -116,8 +114,7 @@ func (v *visit) begin(n *tornet.Network) {
 // has reviewers that come over Tor.
 func (v *visit) up() {
 	v.Helper()
-	address := func(url string) string { return strings.TrimPrefix(url, "http://") }
-	v.source = v.serve("onion", "-tor-include", network.Network(v.T).Include(), "-preview", address(v.local), "-preview-review", address(v.review)).Source
+	v.source = v.serve("onion", "-tor-include", network.Network(v.T).Include(), "-preview-review", strings.TrimPrefix(v.review, "http://")).Source
 }
 
 func (v *visit) must(err error) {

@@ -69,6 +69,9 @@ user_pref("network.dns.disabled", true);
 user_pref("dom.securecontext.allowlist_onions", true);
 `
 
+// pageLoad is how long a page may take: 200 MB go up through three relays on two cores.
+const pageLoad = 10 * time.Minute
+
 // newFirefox starts a headless Firefox with JavaScript off and a new profile, with
 // its traffic through the SOCKS port at socks.
 func newFirefox(t testing.TB, socks net.Addr) *firefox {
@@ -98,7 +101,7 @@ func newFirefox(t testing.TB, socks net.Addr) *firefox {
 	t.Cleanup(func() { f.conn.Close() })
 	f.r = bufio.NewReader(f.conn)
 	f.frame() // its greeting
-	f.do("WebDriver:NewSession", map[string]any{"capabilities": map[string]any{}})
+	f.do("WebDriver:NewSession", map[string]any{"capabilities": map[string]any{"timeouts": map[string]any{"pageLoad": pageLoad.Milliseconds()}}})
 	return f
 }
 
@@ -113,7 +116,7 @@ func freePort(t testing.TB) int {
 
 func (f *firefox) frame() []byte {
 	f.t.Helper()
-	f.conn.SetReadDeadline(time.Now().Add(3 * time.Minute))
+	f.conn.SetReadDeadline(time.Now().Add(pageLoad + time.Minute))
 	length, err := f.r.ReadString(':')
 	if err != nil {
 		f.t.Fatal(err)

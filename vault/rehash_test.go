@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"resguardo/vault"
+	"resguardo/vault/translog"
 )
 
 // rehashed reads all shards again, as fast as it goes.
@@ -213,6 +214,46 @@ func TestRehashBesideDeletions(t *testing.T) {
 		clean(t, v)
 	}
 	wg.Wait()
+}
+
+// TestCheckBesideWriters: what comes, changes and goes while Check reads is no damage.
+func TestCheckBesideWriters(t *testing.T) {
+	v, _, k := withLog(t, vault.Options{BlobSize: 8 << 20})
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for i := range 6 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				s := submission("north")
+				if _, err := send(v, []int{5 << 20, 64 << 10}[min(i, 1)], s); err != nil {
+					t.Error(err)
+					return
+				}
+				reply := mustAdd(t, v, 100, addition(s.Case, translog.Reply, "north"))
+				var errs error
+				if i%2 == 0 {
+					errs = v.DeleteItem(context.Background(), reply.id, tombstone())
+				}
+				if i%3 != 0 {
+					errs = errors.Join(errs, v.DeleteCase(context.Background(), s.Case, tombstone()))
+				}
+				if errs != nil {
+					t.Error(errs)
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for e := int64(firstEpoch); ctx.Err() == nil; e++ {
+			k.mustClose(t, v, e)
+		}
+	})
+	for range 12 {
+		clean(t, v)
+	}
+	stop()
+	wg.Wait()
+	clean(t, v)
 }
 
 // TestRehashReadsTheDisk: a byte that has changed below the file system is found

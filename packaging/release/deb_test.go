@@ -48,6 +48,9 @@ func output(t *testing.T, program string, args ...string) string {
 // them below a folder, runs the server from there, and removes them. Nothing of
 // the machine itself is touched.
 func TestDebianPackages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the programs twice, and nothing here runs at the same time")
+	}
 	dpkg := need(t, "dpkg")
 	root := newSystem(t)
 	tools := t.TempDir()

@@ -34,7 +34,7 @@ func (v *Vault) Covers(a Agreement) error {
 // DeleteAgreed is DeleteCase for a case that a covers. Nothing comes between the
 // comparison and the deletion: an item that nobody has signed for is not deleted.
 func (v *Vault) DeleteAgreed(ctx context.Context, a Agreement) error {
-	return v.delete(ctx, func(tx *bbolt.Tx) (deletion, error) {
+	return v.delete(ctx, a.Event.Tag(translog.DeskDelete), func(tx *bbolt.Tx) (deletion, error) {
 		d, err := v.wholeCase(tx, a.Case)
 		if err == nil {
 			err = v.covers(a, d.kase.record)

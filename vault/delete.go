@@ -26,7 +26,7 @@ type Tombstone struct {
 // A crash at any moment leaves all of the case, or a deletion that the next Open
 // completes.
 func (v *Vault) DeleteCase(ctx context.Context, id CaseID, t Tombstone) error {
-	return v.delete(ctx, func(tx *bbolt.Tx) (deletion, error) {
+	return v.delete(ctx, t.Event.Tag(t.Kind), func(tx *bbolt.Tx) (deletion, error) {
 		d, err := v.wholeCase(tx, id)
 		d.queue(t, [32]byte{})
 		return d, err
@@ -48,7 +48,7 @@ func (v *Vault) Expire(ctx context.Context, id CaseID, governance uint64) error 
 // When the log has the tombstone, an old copy of the vault has brought the item back:
 // it goes without another event.
 func (v *Vault) DeleteItem(ctx context.Context, id ItemID, t Tombstone) error {
-	return v.delete(ctx, func(tx *bbolt.Tx) (deletion, error) {
+	return v.delete(ctx, t.Event.Tag(t.Kind), func(tx *bbolt.Tx) (deletion, error) {
 		e, ok := v.index.item(id)
 		if !ok {
 			return deletion{}, ErrNotFound
@@ -60,9 +60,7 @@ func (v *Vault) DeleteItem(ctx context.Context, id ItemID, t Tombstone) error {
 		c.record.Items = slices.DeleteFunc(slices.Clone(c.record.Items), func(other ItemID) bool { return other == id })
 		c.record.Gone = append(slices.Clone(c.record.Gone), gone{Number: e.Number, Kind: e.Kind, Day: e.Day, Sum: e.SHA256[:]})
 		d := deletion{items: []ItemID{id}, stays: c, thread: [16]byte(c.record.Thread)}
-		if !v.Logged(t.Event.Tag(t.Kind)) {
-			d.queue(t, e.Tag)
-		}
+		d.queue(t, e.Tag)
 		return d, nil
 	})
 }
@@ -106,19 +104,22 @@ func (v *Vault) openedCase(id CaseID) (c *openedCase, err error) {
 }
 
 // delete marks rows, overwrites keys and drops the rows in the writer's place;
-// then, bit by bit, payloads and free pages.
-func (v *Vault) delete(ctx context.Context, plan func(*bbolt.Tx) (deletion, error)) error {
+// then, bit by bit, payloads and free pages. A tombstone that is known is refused
+// first, but for an item that is there although its tombstone is in the log.
+func (v *Vault) delete(ctx context.Context, tag [32]byte, plan func(*bbolt.Tx) (deletion, error)) error {
 	var files []*blobFile
 	var d deletion
 	err := v.exclusive(ctx, func() error {
 		err := v.view(func(tx *bbolt.Tx) (err error) {
-			if d, err = plan(tx); err != nil || d.event == nil {
-				return err
-			}
-			if tx.Bucket([]byte(queueBucket)).Get(d.event.Tag[:]) != nil || v.Logged(d.event.Tag) {
+			queued, logged := tx.Bucket([]byte(queueBucket)).Get(tag[:]) != nil, v.Logged(tag)
+			switch d, err = plan(tx); {
+			case logged && !queued && err == nil && d.stays != nil:
+				d.event = nil
+				return nil
+			case logged || queued:
 				return ErrExists
 			}
-			return nil
+			return err
 		})
 		if err != nil {
 			return err

@@ -168,7 +168,7 @@ func (v *visit) deleteReply(number int) {
 		v.show(mailboxView{})
 		return
 	}
-	if err := v.site.bury(v.c.Request.Context(), v.keys, item); err != nil && !errors.Is(err, vault.ErrNotFound) {
+	if err := v.site.bury(v.c.Request.Context(), v.keys, item); err != nil {
 		v.showRefused(errDelete, mailboxView{})
 		return
 	}
@@ -176,9 +176,14 @@ func (v *visit) deleteReply(number int) {
 }
 
 // bury deletes an item, with the event source-delete N for item N. No item that a
-// source can delete alone has the number 0, which deletes everything.
+// source can delete alone has the number 0, which deletes everything. It is no error
+// that another request has just deleted the item.
 func (s *Site) bury(ctx context.Context, keys codename.Keys, item vault.Item) error {
-	return s.vault.DeleteItem(context.WithoutCancel(ctx), item.ID, s.tombstone(keys, uint64(item.Number)))
+	err := s.vault.DeleteItem(context.WithoutCancel(ctx), item.ID, s.tombstone(keys, uint64(item.Number)))
+	if errors.Is(err, vault.ErrNotFound) || errors.Is(err, vault.ErrExists) {
+		return nil
+	}
+	return err
 }
 
 func (s *Site) tombstone(keys codename.Keys, counter uint64) vault.Tombstone {

@@ -137,6 +137,9 @@ func TestDeletedReplyStaysDeleted(t *testing.T) {
 	if _, err := m.vault.Item(second.ID); !errors.Is(err, vault.ErrNotFound) {
 		t.Errorf("the reply is there: %v", err)
 	}
+	if err := m.site.bury(t.Context(), m.keys, second); err != nil { // as a second sign-in at the same moment
+		t.Errorf("deleted twice: %v", err)
+	}
 	log.Close(t) // the log takes no event twice
 }
 

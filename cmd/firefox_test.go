@@ -233,9 +233,9 @@ func (f *firefox) follow(selector string) {
 // soon calls ready until it is true.
 func (f *firefox) soon(what string, ready func() bool) {
 	f.t.Helper()
-	for deadline := time.Now().Add(patience); !ready(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(pageLoad); !ready(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			f.t.Fatalf("not within %s: %s; the page is %s", patience, what, f.page())
+			f.t.Fatalf("not within %s: %s; the page is %s", pageLoad, what, f.page())
 		}
 	}
 }

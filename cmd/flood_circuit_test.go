@@ -67,8 +67,8 @@ func (h *house) circuit(socket string, id uint32) source.Source {
 	})
 }
 
-// TestOneCircuitAgainstMany: one circuit takes a quarter of the places for uploads
-// and for sign-ins, and no more. Others send texts and files meanwhile.
+// TestOneCircuitAgainstMany: one circuit takes an eighth of the places for
+// uploads, and no more. Others send texts and files meanwhile.
 func TestOneCircuitAgainstMany(t *testing.T) {
 	if testing.Short() {
 		t.Skip("floods take a while")
@@ -78,7 +78,7 @@ func TestOneCircuitAgainstMany(t *testing.T) {
 	greedy := h.circuit(socket, 7)
 	ctx, cancel := context.WithTimeout(context.Background(), *floodTime)
 	defer cancel()
-	defer h.endless(t, 2, greedy)() // its share of 8
+	defer h.endless(t, uploadPlaces/8, greedy)() // its share
 	var busy, held, others, stored atomic.Int64
 	var all sync.WaitGroup
 	for range 30 {

@@ -342,11 +342,14 @@ func TestFewFiles(t *testing.T) {
 	run(t, "resguardod", "check", "-dir", h.dir)
 }
 
+// uploadPlaces is limits.uploads of a new vault.
+const uploadPlaces = 32
+
 // TestEndlessUploads: uploads that go on and on hold every place for files. Texts
 // go through, and later files go through too.
 func TestEndlessUploads(t *testing.T) {
 	h := newFloodHouse(t)
-	h.during("8 uploads without an end", func(context.Context) func() { return h.endless(t, 8, h.visitor()) })
+	h.during("an upload without an end at every place", func(context.Context) func() { return h.endless(t, uploadPlaces, h.visitor()) })
 	h.mustSend(video(strings.NewReader("later")))
 }
 

@@ -28,9 +28,9 @@ func spanish() map[string]string {
 		usage: usageES,
 
 		"there are only %s MiB of memory: files come in at most %s at once": "solo hay %s MiB de memoria: se reciben archivos de %s envíos a la vez como máximo",
-		"give the server %s MiB":                                  "dale al servidor %s MiB",
-		"cannot start %s again: %s":                               "no se puede volver a arrancar %s: %s",
-		"the account that serves must be able to run the program": "la cuenta que sirve debe poder ejecutar el programa",
+		"give the server %s MiB, or write uploads = %s in resguardo.toml":   "dale al servidor %s MiB, o escribe uploads = %s en resguardo.toml",
+		"cannot start %s again: %s":                                         "no se puede volver a arrancar %s: %s",
+		"the account that serves must be able to run the program":           "la cuenta que sirve debe poder ejecutar el programa",
 
 		// The command line.
 		"%s":                           "%s",

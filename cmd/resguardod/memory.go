@@ -21,6 +21,7 @@ const (
 	baseMemory   = 80 << 20 // program, pages, texts that wait, connections, what reviewers send, one transaction
 	uploadMemory = 9 << 20  // of a source's upload: two segments of 4 MiB, sealing, read-ahead
 	derivations  = 2        // at once, where there is room for them
+	fewUploads   = 8        // at once, which are worth more than the second derivation
 )
 
 // memory is how the server divides what it may use.
@@ -31,20 +32,25 @@ type memory struct {
 }
 
 // divide makes the most of the memory available: bytes of the machine or of the
-// control group. An eighth is left to the kernel, for connections and files. One
-// derivation and one upload there must be.
+// control group. An eighth is left to the kernel, for connections and files. Where
+// the rest is short, most uploads go first, then the second derivation, then uploads
+// again. One derivation and one upload there must be.
 func divide(available int64, uploads int, derivation int64) memory {
 	m := memory{uploads: uploads, derivations: derivations}
 	room := available - available/8
 	need := func() int64 {
 		return baseMemory + int64(m.uploads)*uploadMemory + int64(m.derivations)*derivation
 	}
+	cut := func(least int) {
+		if over := need() - room; over > 0 {
+			m.uploads = max(min(uploads, least), m.uploads-int((over+uploadMemory-1)/uploadMemory))
+		}
+	}
+	cut(fewUploads)
 	if need() > room {
 		m.derivations = 1
 	}
-	if over := need() - room; over > 0 {
-		m.uploads = max(1, uploads-int(over/uploadMemory)-1)
-	}
+	cut(1)
 	m.limit = need()
 	return m
 }
@@ -63,7 +69,8 @@ func (s *server) bindMemory(uploads int) {
 	s.memory.keep()
 	if s.memory.limit > available || s.memory.uploads < uploads {
 		s.print.Warn(say.T("there are only %s MiB of memory: files come in at most %s at once", available>>20, s.memory.uploads),
-			say.T("give the server %s MiB", (divide(math.MaxInt64, uploads, int64(s.vault.Genesis().Memory)<<10).limit>>20)*8/7))
+			say.T("give the server %s MiB, or write uploads = %s in resguardo.toml",
+				(divide(math.MaxInt64, uploads, int64(s.vault.Genesis().Memory)<<10).limit>>20)*8/7, s.memory.uploads))
 	}
 }
 

@@ -18,7 +18,10 @@ func TestDivide(t *testing.T) {
 		{256, 8, 216, 8, 1},
 		{200, 8, 171, 3, 1},
 		{64, 8, 153, 1, 1}, // too little for anything
-		{8192, 1000, 7164, 780, 1},
+		{8192, 32, 496, 32, 2},
+		{512, 32, 442, 26, 2},
+		{256, 32, 216, 8, 1},
+		{8192, 1000, 7165, 773, 2},
 	} {
 		m := divide(tt.available*mib, int(tt.uploads), 64*mib)
 		if m.limit != tt.limit*mib || m.uploads != tt.atOnce || m.derivations != tt.derivations {

@@ -18,7 +18,7 @@ func TestFormsAtOnce(t *testing.T) {
 	})
 	post := func() response { return w.postForm("/es/report", url.Values{"desk": {"norte"}}) }
 	var leave []func()
-	for range 16 / formShare {
+	for range 16 / circuitShare {
 		l, err := w.site.forms.enter(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -9,9 +9,9 @@ import (
 // patience is how long a visitor waits for a slot before it is told "busy".
 const patience = time.Minute
 
-// formShare is how many forms one circuit may send at once, as a share of the
-// slots; twice as many more than there are slots may wait for one.
-const formShare = 8
+// circuitShare is how many uploads, or forms, one circuit may send at once, as a
+// share of the slots. Its two uploads are allowed in any case.
+const circuitShare = 8
 
 // uploadQueue is how many more uploads than MaxUploads may wait for a slot;
 // nothing of their files is read meanwhile.

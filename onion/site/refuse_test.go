@@ -312,7 +312,7 @@ func TestFaultsAreRefused(t *testing.T) {
 	t.Run("circuit's share of uploads taken", func(t *testing.T) {
 		circuit := uint32(7)
 		w := newWorld(t, func(c *Config) {
-			c.MaxUploads = 8
+			c.MaxUploads = 8 // two for a circuit, in any case
 			c.Circuit = func(context.Context) (uint32, bool) { return circuit, true }
 		})
 		parts := report(w)

@@ -61,7 +61,7 @@ type Config struct {
 	MaxReport     int64  // bytes of one request body; 0 = 4 GiB
 	MaxFiles      int    // 0 = 20
 	MinRate       int64  // bytes a second that a body must keep up, averaged over a minute; 0 = 512
-	MaxUploads    int    // file uploads at once; 0 = 8
+	MaxUploads    int    // file uploads at once; 0 = 32
 	MaxForms      int    // forms that are read and answered at once, uploads too; 0 = 192
 	Derivations   int    // of keys from codenames at once, of 64 MiB each; 0 = 2
 	RetentionDays int    // 0 = 180
@@ -82,10 +82,9 @@ type Config struct {
 	// slice is not modified.
 	Cards func() []card.Card
 
-	// Circuit tells the circuit of a request from its context: one circuit gets
-	// at most a quarter of the slots for uploads and of the places for key derivations. nil,
-	// or ok false, means that requests have no circuit. The number is never
-	// logged or stored.
+	// Circuit tells the circuit of a request from its context: one circuit gets at
+	// most its share of uploads, forms and key derivations. nil, or ok false, means
+	// that requests have no circuit. The number is never logged or stored.
 	Circuit func(context.Context) (id uint32, ok bool)
 }
 
@@ -135,8 +134,8 @@ func New(c Config, v *vault.Vault, desks func() []Desk) (*Site, error) {
 		signIns:  newTokens(),
 		sessions: newSessions(),
 		kdf:      newKDF(c.Params, c.Derivations, c.Circuit),
-		uploads:  newPlaces(c.MaxUploads, uploadQueue, c.MaxUploads/4, c.Circuit),
-		forms:    newPlaces(c.MaxForms, 2*c.MaxForms, c.MaxForms/formShare, c.Circuit),
+		uploads:  newPlaces(c.MaxUploads, uploadQueue, max(2, c.MaxUploads/circuitShare), c.Circuit),
+		forms:    newPlaces(c.MaxForms, 2*c.MaxForms, c.MaxForms/circuitShare, c.Circuit),
 		words:    map[string]*codename.List{},
 		now:      time.Now,
 	}
@@ -190,7 +189,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxReport, 4<<30)
 	setDefault(&c.MaxFiles, 20)
 	setDefault(&c.MinRate, 512)
-	setDefault(&c.MaxUploads, 8)
+	setDefault(&c.MaxUploads, 32)
 	setDefault(&c.MaxForms, 192)
 	setDefault(&c.Derivations, kdfSlots)
 	setDefault(&c.RetentionDays, 180)

@@ -116,7 +116,7 @@ func TestCreateInBothLanguages(t *testing.T) {
 		t.Errorf("the templates differ:\n%+v\n%+v", states[0], states[1])
 	}
 	want := Config{Format: ConfigFormat, Languages: []string{"es", "en"}, LeaveTo: "https://www.wikipedia.org/", RetentionDays: 180, DeleteBy: 2, ConfirmDays: 7, AnswerDays: 90, BackupDays: 30,
-		Limits: Limits{Report: 4 << 30, Files: 20, Uploads: 8, MinRate: 512},
+		Limits: Limits{Report: 4 << 30, Files: 20, Uploads: 32, MinRate: 512},
 		Log:    Log{Epoch: Span(6 * time.Hour), Slots: 16}}
 	if got := states[0].Config; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -25,7 +25,8 @@ const attempts = 5
 // fetcher brings what a folder does not hold.
 type fetcher struct {
 	*link
-	json bool
+	json  bool
+	ahead map[string]chan early // of the pass, by item
 }
 
 // fetchFlags is the command line of fetch.
@@ -65,7 +66,7 @@ func (p *program) fetch(ctx context.Context, args []string) error {
 		return err
 	}
 	defer l.close()
-	r := &fetcher{l, f.asJSON}
+	r := &fetcher{link: l, json: f.asJSON}
 	if f.every == 0 {
 		return r.once(ctx)
 	}
@@ -113,7 +114,11 @@ func (r *fetcher) pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.ahead = map[string]chan early{}
 	for n, record := range missing {
+		r.ask(asking, missing[n:min(n+aheadItems, len(missing))])
 		if err := r.bring(ctx, record, say.T("%s of %s", n+1, len(missing))); err != nil {
 			return err
 		}
@@ -367,7 +372,7 @@ func (d *download) read(ctx context.Context) error {
 	if d.have > d.record.Size {
 		d.have = 0 // not a beginning of this item
 	}
-	body, start, err := d.client.Download(ctx, d.record.Item, d.have)
+	body, start, err := d.body(ctx)
 	if err != nil {
 		return err
 	}

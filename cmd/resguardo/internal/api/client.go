@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"resguardo/cmd/internal/say"
@@ -52,12 +53,13 @@ var (
 // as it is.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-// Client is a connection to one vault. It is for one goroutine, but for LogFile.
+// Client is a connection to one vault. It is for one goroutine, but for Download and
+// LogFile.
 type Client struct {
 	url     string // http://HOST[:PORT], lower case
 	address string // HOST[:PORT]: what a login names
 	http    *http.Client
-	session string
+	session atomic.Pointer[string] // nil while there is none
 }
 
 // New makes a client for the vault at s. An onion service is dialled with tor,
@@ -157,8 +159,8 @@ func (c *Client) request(ctx context.Context, method, path string, body io.Reade
 		return nil, err
 	}
 	req.Header.Set("User-Agent", "resguardo") // the same for every version
-	if c.session != "" {
-		req.Header.Set("Authorization", "Bearer "+c.session)
+	if s := c.session.Load(); s != nil {
+		req.Header.Set("Authorization", "Bearer "+*s)
 	}
 	return req, nil
 }

@@ -18,7 +18,7 @@ import (
 // with, and the desks that the vault says the card is of. The program signs its own text only: the pinned origin, the address that
 // it dialled, and a nonce from each side.
 func (c *Client) Login(ctx context.Context, pinned string, me card.Card, signer note.Signer) (origin string, desks []string, err error) {
-	c.session = ""
+	c.session.Store(nil)
 	b, err := c.call(ctx, http.MethodPost, card.ChallengePath, struct{}{}, maxAnswer)
 	if err != nil {
 		return "", nil, err
@@ -49,7 +49,7 @@ func (c *Client) Login(ctx context.Context, pinned string, me card.Card, signer 
 	if !ok {
 		return "", nil, c.hostile(say.T("a malformed session"))
 	}
-	c.session = session.Session
+	c.session.Store(&session.Session)
 	return challenge.Origin, session.Desks, nil
 }
 

@@ -29,7 +29,7 @@ import (
 // patience is how long the story waits for what must happen soon: the end of an
 // epoch or two, of epochLength each.
 const (
-	patience    = time.Minute
+	patience    = 5 * time.Minute
 	epochLength = "5s"
 )
 
@@ -55,6 +55,7 @@ func TestCaseStory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs the private Tor network")
 	}
+	t.Parallel() // it mostly waits
 	s := &caseStory{T: t, people: t.TempDir(), events: map[translog.Kind]int{}}
 	s.open(network.Network(t))
 	for _, step := range []struct {
@@ -102,7 +103,7 @@ func (s *caseStory) open(n *tornet.Network) {
 	run(s.T, "resguardo", "keygen", "-dir", s.folder("auditor"), "-name", "aura", "-role", "auditor", "-no-passphrase")
 	run(s.T, "resguardod", "auditor", "add", "-dir", s.dir, s.folder("auditor", "card.txt"))
 	s.startOnion(n)
-	ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(s.Context(), 5*time.Minute)
 	defer cancel()
 	if s.visitor, err = n.Client(ctx); err != nil {
 		s.Fatal(err)

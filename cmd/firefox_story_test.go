@@ -48,6 +48,7 @@ func TestFirefox(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs the private Tor network")
 	}
+	t.Parallel() // it mostly waits
 	v := &visit{T: t, all: t}
 	v.begin(network.Network(t))
 	for _, step := range []struct {
@@ -101,7 +102,7 @@ func (v *visit) begin(n *tornet.Network) {
 	v.configure(`leave_to = "https://www.wikipedia.org/"`, `leave_to = "`+v.outside.URL+`"`)
 	v.review = fmt.Sprintf("http://127.0.0.1:%d", freePort(v.T))
 	v.up()
-	ctx, cancel := context.WithTimeout(v.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(v.Context(), 5*time.Minute)
 	defer cancel()
 	v.tor, err = n.Client(ctx)
 	v.must(err)

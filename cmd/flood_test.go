@@ -26,7 +26,7 @@ import (
 )
 
 var (
-	floodTime   = flag.Duration("flood", 4*time.Second, "how long each flood lasts")
+	floodTime   = flag.Duration("flood", 20*time.Second, "how long each flood lasts")
 	tinyReports = flag.Int("tiny", 40, "reports of one word that are sent one upon the other")
 )
 

@@ -40,7 +40,7 @@ func onionHouse(t *testing.T) (*house, *tornet.Client) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	h := newHouse(t, filepath.Join(dir, "v"))
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	visitor, err := n.Client(ctx)
 	if err != nil {

@@ -109,7 +109,7 @@ func open(t *testing.T, c Config) *Onion {
 	t.Cleanup(func() { o.Close() })
 	select {
 	case <-o.Ready():
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		t.Fatalf("not published: %+v", o.Health())
 	}
 	return o

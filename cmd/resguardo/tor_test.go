@@ -83,7 +83,7 @@ func (d *door) admit(members map[string]review.Member) error {
 	if err := d.onion.SetClients(context.Background(), clients); err != nil {
 		return err
 	}
-	for end := time.Now().Add(time.Minute); len(clients) > 0 && !d.onion.Health().Reviewers.Published; {
+	for end := time.Now().Add(5 * time.Minute); len(clients) > 0 && !d.onion.Health().Reviewers.Published; {
 		if time.Now().After(end) {
 			return fmt.Errorf("not published: %+v", d.onion.Health())
 		}

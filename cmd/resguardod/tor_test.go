@@ -135,7 +135,7 @@ func (h *host) refused(c *http.Client, url string) {
 // published waits until the services can be reached after a start of tor.
 func (h *host) published(restarts int) {
 	h.t.Helper()
-	late := time.After(time.Minute)
+	late := time.After(5 * time.Minute)
 	for {
 		s := h.status().Onion
 		if s != nil && s.Restarts == restarts && s.Source.Published && (s.Reviewers.Address == "" || s.Reviewers.Published) {
@@ -303,7 +303,7 @@ func (h *host) operate(include, torrc string) map[string]string {
 	case <-ready:
 	case <-process.Done():
 		h.t.Fatal(process.Err())
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		h.t.Fatal("the operator's tor does not reach the network")
 	}
 	addresses := map[string]string{}

@@ -74,7 +74,7 @@ func TestWitnessBehindAnOnion(t *testing.T) {
 	t.Cleanup(func() { service.Close() })
 	select {
 	case <-service.Ready():
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		t.Fatal("the witness is not published")
 	}
 	h.askWitness(w, "http://"+service.Health().Source.Address+"/")

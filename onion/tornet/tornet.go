@@ -118,7 +118,7 @@ func (n *Network) Close() error {
 }
 
 func start(ctx context.Context, prog tor.Program, dir string) (_ *Network, err error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	n := &Network{dir: dir, prog: prog, include: filepath.Join(dir, "include.torrc")}
 	defer func() {

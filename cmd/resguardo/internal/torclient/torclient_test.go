@@ -73,7 +73,7 @@ func publish(t *testing.T, public string) (address string) {
 	t.Cleanup(func() { o.Close() })
 	select {
 	case <-o.Ready():
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		t.Fatalf("not published: %+v", o.Health())
 	}
 	return o.Health().Reviewers.Address

@@ -360,7 +360,7 @@ func manyUploads(t testing.TB, doc io.Writer) {
 	h.start()
 	fmt.Fprintf(doc, "\n## Memory of N uploads of 128 MiB at once\n\n| N | peak MiB, anonymous | MiB/s, all together |\n| --- | --- | --- |\n")
 	var peaks []int64
-	counts := []int{1, 2, 4, 8}
+	counts := []int{1, 2, 4, 8, 16, 32}
 	for _, n := range counts {
 		stop, begin := h.watchMemory(), time.Now()
 		var wg sync.WaitGroup

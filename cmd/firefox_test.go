@@ -87,7 +87,16 @@ func newFirefox(t testing.TB, socks net.Addr) *firefox {
 	if err := c.Start(); err != nil {
 		t.Fatalf("firefox-esr (make deps installs it): %v", err)
 	}
-	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	t.Cleanup(func() { // with its other processes, which would go on writing while the profile goes
+		if f.conn != nil {
+			quit := `[0,0,"Marionette:Quit",{"flags":["eForceQuit"]}]`
+			fmt.Fprintf(f.conn, "%d:%s", len(quit), quit)
+			defer f.conn.Close()
+		}
+		late := time.AfterFunc(10*time.Second, func() { c.Process.Kill() })
+		defer late.Stop()
+		c.Wait()
+	})
 	for deadline := time.Now().Add(time.Minute); f.conn == nil; {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err == nil {
@@ -98,7 +107,6 @@ func newFirefox(t testing.TB, socks net.Addr) *firefox {
 			time.Sleep(100 * time.Millisecond) // another program's start has no event to wait for
 		}
 	}
-	t.Cleanup(func() { f.conn.Close() })
 	f.r = bufio.NewReader(f.conn)
 	f.frame() // its greeting
 	f.do("WebDriver:NewSession", map[string]any{"capabilities": map[string]any{"timeouts": map[string]any{"pageLoad": pageLoad.Milliseconds()}}})

@@ -117,8 +117,13 @@ func (h *host) serveWith(args ...string) {
 	out, err := h.cmd.StdoutPipe()
 	h.check(err)
 	h.check(h.cmd.Start())
-	process := h.cmd.Process
-	h.t.Cleanup(func() { process.Kill() })
+	server := h.cmd
+	h.t.Cleanup(func() { // with its tor, which would go on writing while the folder goes
+		late := time.AfterFunc(30*time.Second, func() { server.Process.Kill() })
+		defer late.Stop()
+		server.Process.Signal(syscall.SIGTERM) // it may have ended
+		server.Wait()
+	})
 	h.out = bufio.NewReader(out)
 	h.base = h.told("ready").Preview
 }

@@ -69,11 +69,11 @@ func (h *house) fresh(dial func(context.Context, string, string) (net.Conn, erro
 // a minute at most, but machines that run tests are slow.
 const honestPatience = 3 * time.Minute
 
-// honestly sends reports until ctx ends; the last one is let through to its end. A
-// stubborn visitor comes back until one report is stored.
-func (h *house) honestly(ctx context.Context, s source.Source, stubborn bool) (o honest) {
+// honestly sends reports until ctx ends and one is stored; the last one is let
+// through to its end.
+func (h *house) honestly(ctx context.Context, s source.Source) (o honest) {
 	began := time.Now()
-	for first := true; first || ctx.Err() == nil || stubborn && len(o.stored) == 0 && time.Since(began) < honestPatience; first = false {
+	for first := true; first || ctx.Err() == nil || len(o.stored) == 0 && time.Since(began) < honestPatience; first = false {
 		message := fmt.Sprintf("Vi algo, %d.", time.Now().UnixNano())
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), honestPatience)
 		begin := time.Now()
@@ -105,18 +105,10 @@ const (
 	oftenWords = "Tu conexión tiene demasiado en espera"
 )
 
-// during is beside, and wants reports stored meanwhile.
-func (h *house) during(name string, flood func(context.Context) (stop func())) {
-	h.t.Helper()
-	if o := h.beside(name, flood, true); len(o.stored) == 0 {
-		h.t.Errorf("%s: no honest report was stored", name)
-	}
-}
-
-// beside runs a flood and honest visitors beside it, and wants everything as before
-// when it has ended. flood returns when it is under way; stop waits for its end,
-// after the context's.
-func (h *house) beside(name string, flood func(context.Context) (stop func()), stubborn bool) honest {
+// during runs a flood and honest visitors beside it, and wants reports stored
+// meanwhile, and everything as before when it has ended. flood returns when it is
+// under way; stop waits for its end, after the context's.
+func (h *house) during(name string, flood func(context.Context) (stop func())) honest {
 	h.t.Helper()
 	peak := h.watchMemory()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -124,10 +116,13 @@ func (h *house) beside(name string, flood func(context.Context) (stop func()), s
 	stop := flood(ctx)
 	limit, done := context.WithTimeout(ctx, *floodTime)
 	defer done()
-	o := h.honestly(limit, h.fresh(nil), stubborn)
+	o := h.honestly(limit, h.fresh(nil))
 	cancel()
 	stop()
 	h.t.Logf("%s for %v: %v; %d MiB at most", name, *floodTime, o, peak()>>20)
+	if len(o.stored) == 0 {
+		h.t.Errorf("%s: no honest report was stored", name)
+	}
 	h.recovers(o.stored)
 	return o
 }
@@ -386,7 +381,8 @@ func (h *house) endless(t testing.TB, n int, s source.Source) (stop func()) {
 }
 
 // TestSignInFlood: more wrong codenames than may wait, without pause, are refused in
-// words, and who comes meanwhile is too; a right one opens its mailbox afterwards.
+// words. Reports, which wait apart, go through; a right codename opens its mailbox
+// afterwards.
 func TestSignInFlood(t *testing.T) {
 	h := newFloodHouse(t)
 	words := h.mustSend(source.Report{Message: "con buzón"})
@@ -398,7 +394,7 @@ func TestSignInFlood(t *testing.T) {
 		}
 		return err
 	}
-	o := h.beside("96 visitors with wrong codenames", func(ctx context.Context) func() {
+	o := h.during("96 visitors with wrong codenames", func(ctx context.Context) func() {
 		var all sync.WaitGroup
 		for range 96 {
 			all.Go(func() {
@@ -421,7 +417,7 @@ func TestSignInFlood(t *testing.T) {
 		}
 		t.Logf("the right codename, meanwhile: %v", open(ctx, words))
 		return all.Wait
-	}, false)
+	})
 	t.Logf("wrong codenames: %d told so, %d told to come back, %d otherwise", wrong.Load(), busy.Load(), other.Load())
 	if other.Load() > 0 || o.lost > 0 {
 		t.Error("some got no answer in words")

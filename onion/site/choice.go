@@ -102,7 +102,7 @@ func (s *Site) closed(c *gin.Context, lang string) bool {
 	switch {
 	case errors.Is(s.vault.Room(), vault.ErrFull):
 		s.notice(c, http.StatusServiceUnavailable, lang, "notice.full")
-	case s.kdf.busy():
+	case s.kdf.reports.full():
 		s.notice(c, http.StatusServiceUnavailable, lang, "notice.busy")
 	default:
 		return false

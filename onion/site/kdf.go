@@ -9,29 +9,31 @@ import (
 
 const (
 	kdfSlots = 2  // derivations at once, of 64 MiB each, if Config does not say
-	kdfQueue = 64 // more that may wait, each with a text in memory
+	kdfQueue = 64 // more of each kind that may wait, each with a text in memory
 
 	worthCollecting = 8 << 10 // KiB of one derivation
 )
 
-// kdf bounds the memory and the waiting of the codename's key derivation.
+// kdf bounds the memory and the waiting of the codename's key derivation. Reports
+// and sign-ins have the same slots and wait for them each in places of their own, so
+// that a flood of the ones does not keep out the others.
 type kdf struct {
-	params codename.Params
-	places *places
+	params           codename.Params
+	reports, signIns *places
 }
 
 // newKDF makes slots for derivations at once, of 64 MiB each.
 func newKDF(p codename.Params, slots int, circuit func(context.Context) (uint32, bool)) *kdf {
-	return &kdf{params: p, places: newPlaces(slots, kdfQueue, (slots+kdfQueue)/4, circuit)}
+	kind := func() *places { return newPlaces(slots, kdfQueue, (slots+kdfQueue)/4, circuit) }
+	k := &kdf{params: p, reports: kind(), signIns: kind()}
+	k.signIns.slots = k.reports.slots
+	return k
 }
 
-// busy reports whether derive would refuse now.
-func (k *kdf) busy() bool { return k.places.full() }
-
-// derive derives the keys of a codename, about 125 ms when nobody waits. It
-// returns what places.enter returns.
-func (k *kdf) derive(ctx context.Context, c codename.Codename) (codename.Keys, error) {
-	leave, err := k.places.enter(ctx)
+// derive derives the keys of a codename in one of k's places, about 125 ms when
+// nobody waits. It returns what places.enter returns.
+func (k *kdf) derive(ctx context.Context, p *places, c codename.Codename) (codename.Keys, error) {
+	leave, err := p.enter(ctx)
 	if err != nil {
 		return codename.Keys{}, err
 	}

@@ -148,7 +148,7 @@ func TestDeletedReplyStaysDeleted(t *testing.T) {
 func TestWrongWords(t *testing.T) {
 	m := newMail(t)
 	for range kdfSlots + kdfQueue {
-		m.site.kdf.places.take(t.Context())
+		m.site.kdf.signIns.take(t.Context())
 	}
 	all := strings.Fields(m.words)
 	for _, tt := range []struct{ typed, want string }{

@@ -328,7 +328,8 @@ func TestFaultsAreRefused(t *testing.T) {
 		w := newWorld(t, func(c *Config) { c.Circuit = func(context.Context) (uint32, bool) { return 7, true } })
 		parts := report(w)
 		for range (kdfSlots + kdfQueue) / 4 {
-			w.site.kdf.places.take(t.Context())
+			w.site.kdf.reports.take(t.Context())
+			w.site.kdf.signIns.take(t.Context())
 		}
 		w.refused(w.send("es", parts...), http.StatusTooManyRequests, "often", "sigue aquí")
 		for _, lang := range builtIn {
@@ -344,7 +345,7 @@ func TestFaultsAreRefused(t *testing.T) {
 		w := newWorld(t)
 		parts := report(w)
 		for range kdfSlots + kdfQueue {
-			w.site.kdf.places.take(t.Context())
+			w.site.kdf.reports.take(t.Context())
 		}
 		w.refused(w.send("es", parts...), http.StatusServiceUnavailable, "busy", "sigue aquí")
 		for _, r := range []response{w.get("/es/report"), w.get("/es/report?desk=norte"), w.postForm("/es/report", url.Values{"desk": {"norte"}})} {

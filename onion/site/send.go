@@ -125,7 +125,7 @@ func (x *sending) accept() error {
 		return err
 	}
 	x.codename = s.draw(k, x.lang)
-	keys, err := s.kdf.derive(x.ctx, x.codename)
+	keys, err := s.kdf.derive(x.ctx, s.kdf.reports, x.codename)
 	if err != nil {
 		return err
 	}

@@ -230,7 +230,7 @@ func TestWrongCodenamesLockNothing(t *testing.T) {
 func TestWaitingSignInsTakeLittleMemory(t *testing.T) {
 	m := newMail(t)
 	for range kdfSlots {
-		m.site.kdf.places.slots <- struct{}{} // two derivations that never end
+		m.site.kdf.signIns.slots <- struct{}{} // two derivations that never end
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	form := url.Values{"codename": {m.words}}.Encode()
@@ -265,7 +265,7 @@ func TestWaitingSignInsTakeLittleMemory(t *testing.T) {
 	}
 	cancel()
 	wg.Wait()
-	if m.site.kdf.places.taken != 0 {
+	if m.site.kdf.signIns.taken != 0 {
 		t.Error("a place is lost")
 	}
 }

@@ -101,7 +101,7 @@ func (s *Site) signIn(c *gin.Context, lang string, values url.Values) {
 		s.showSignIn(c, http.StatusUnprocessableEntity, lang, p)
 		return
 	}
-	keys, err := s.kdf.derive(c.Request.Context(), words)
+	keys, err := s.kdf.derive(c.Request.Context(), s.kdf.signIns, words)
 	if err != nil {
 		p := signInView{Words: typed, Wrong: errBusy.key}
 		ref := asRefusal(err)

@@ -130,42 +130,44 @@ func TestDerivationQueue(t *testing.T) {
 		k := newKDF(codename.Params{Time: 1, Memory: 8, Threads: 1}, kdfSlots, nil)
 		var leave []func()
 		for range kdfSlots {
-			l, err := k.places.enter(t.Context())
+			l, err := k.signIns.enter(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			leave = append(leave, l)
 		}
-		errs := make(chan error, kdfQueue)
+		errs := make(chan error, kdfQueue+1)
+		wait := func(p *places) {
+			_, err := k.derive(t.Context(), p, list.Draw([32]byte{1}))
+			errs <- err
+		}
 		for range kdfQueue {
-			go func() {
-				_, err := k.derive(t.Context(), list.Draw([32]byte{1}))
-				errs <- err
-			}()
+			go wait(k.signIns)
 		}
+		go wait(k.reports)
 		synctest.Wait()
-		if !k.busy() {
-			t.Error("not busy with a full queue")
+		if !k.signIns.full() || k.reports.full() {
+			t.Error("a full queue of sign-ins fills no other")
 		}
-		if _, err := k.derive(t.Context(), list.Draw([32]byte{})); err != errBusy {
+		if _, err := k.derive(t.Context(), k.signIns, list.Draw([32]byte{})); err != errBusy {
 			t.Errorf("one more: %v", err)
 		}
 		for _, l := range leave {
 			l()
 		}
-		for range kdfQueue {
+		for range kdfQueue + 1 {
 			if err := <-errs; err != nil {
 				t.Error(err)
 			}
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		k.places.slots <- struct{}{}
-		k.places.slots <- struct{}{}
-		if _, err := k.derive(ctx, list.Draw([32]byte{})); !errors.Is(err, context.Canceled) {
+		k.signIns.slots <- struct{}{}
+		k.signIns.slots <- struct{}{}
+		if _, err := k.derive(ctx, k.signIns, list.Draw([32]byte{})); !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled: %v", err)
 		}
-		if k.busy() || k.places.taken != 0 {
+		if k.signIns.full() || k.signIns.taken != 0 {
 			t.Error("a place is lost")
 		}
 	})

@@ -2,6 +2,7 @@ package site
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"math"
@@ -17,6 +18,7 @@ const (
 	rateWindow    = time.Minute      // over which MinRate is averaged
 	readAhead     = 64 << 10         // bytes of the buffer between connection and parser
 	maxURLEncoded = 64 << 10         // bytes of a form without files
+	shortForm     = 16 << 10         // bytes of a body that are read before it takes a place
 	turnAway      = 10 * time.Second // for reading on what is answered with "busy", or came from another site
 )
 
@@ -135,13 +137,16 @@ func (g *gate) Read(p []byte) (int, error) {
 }
 
 // takeForm lets only so many forms in at once: each may hold some 100 KiB of text
-// until it is answered. Nothing is read of one that waits, so a page that turns it
-// away cannot show what was typed. The browser has it, and a reload sends it again;
-// "back" would lose it, because no page may be stored.
+// until it is answered. A form takes its place when its first shortForm bytes, or all
+// of it, are here: short ones that come slowly, without an end, hold none.
+//
+// A page that turns a form away does not show what was typed. The browser has it, and
+// a reload sends it again; "back" would lose it, because no page may be stored.
 func (s *Site) takeForm(c *gin.Context) {
 	if c.Request.Method != http.MethodPost {
 		return
 	}
+	s.readShort(c)
 	leave, err := s.forms.enter(c.Request.Context())
 	if err != nil {
 		s.newBody(c).drainBriefly()
@@ -156,6 +161,25 @@ func (s *Site) takeForm(c *gin.Context) {
 	defer leave()
 	c.Next()
 }
+
+// readShort reads the first bytes of a body. Who reads the body then gets them, and
+// what ended them, as if they came only now.
+func (s *Site) readShort(c *gin.Context) {
+	var first bytes.Buffer
+	rest := io.Reader(c.Request.Body)
+	if _, err := io.CopyN(&first, s.newBody(c), shortForm); err != nil && err != io.EOF {
+		rest = ended{err}
+	}
+	c.Request.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(&first, rest), c.Request.Body}
+}
+
+// ended is a reader that has nothing but its error.
+type ended struct{ err error }
+
+func (e ended) Read([]byte) (int, error) { return 0, e.err }
 
 // urlencoded reads a form without files, of at most 64 KiB. It answers the
 // request and returns false if it cannot.

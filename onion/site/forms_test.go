@@ -2,10 +2,14 @@ package site
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestFormsAtOnce: of more forms than the site answers at once, one waits and is
@@ -57,5 +61,37 @@ func TestFormsAtOnce(t *testing.T) {
 	}
 	if r := w.get("/es/"); r.status != http.StatusOK {
 		t.Errorf("pages are forms: status %d", r.status)
+	}
+}
+
+// TestSlowFormHoldsNoPlace: a form takes its place when it is here, or much of it; one
+// that is not to come to its end is refused in words.
+func TestSlowFormHoldsNoPlace(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.MaxForms = 1 })
+	begin := func(bytes int) net.Conn {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		fmt.Fprintf(conn, "POST /es/report HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\ndesk=%s",
+			strings.TrimPrefix(w.url, "http://"), 2*shortForm, strings.Repeat("x", bytes-len("desk=")))
+		return conn
+	}
+	for range 8 {
+		begin(shortForm - 1)
+	}
+	if r := w.postForm("/es/report", url.Values{"desk": {"norte"}}); r.status != http.StatusOK {
+		t.Errorf("beside slow forms: status %d", r.status)
+	}
+	long := begin(shortForm)
+	for end := time.Now().Add(time.Minute); len(w.site.forms.slots) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("much of a form takes no place")
+		}
+	}
+	long.(*net.TCPConn).CloseWrite()
+	if answer, err := io.ReadAll(long); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") {
+		t.Errorf("a form that was cut: %.60s %v", answer, err)
 	}
 }

@@ -81,6 +81,11 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.got >= b.window {
 		b.got, b.left = 0, rateWindow
 	}
+	if err == io.EOF {
+		// What comes now is waiting for us. The server reads on, to see whether the
+		// visitor goes, and would take the deadline for that.
+		b.deadline(time.Time{})
+	}
 	if b.n > b.limit {
 		return 0, b.fail(errOverLimit)
 	}
@@ -163,23 +168,34 @@ func (s *Site) takeForm(c *gin.Context) {
 }
 
 // readShort reads the first bytes of a body. Who reads the body then gets them, and
-// what ended them, as if they came only now.
+// what ended it, as if they came only now.
 func (s *Site) readShort(c *gin.Context) {
-	var first bytes.Buffer
-	rest := io.Reader(c.Request.Body)
-	if _, err := io.CopyN(&first, s.newBody(c), shortForm); err != nil && err != io.EOF {
-		rest = ended{err}
-	}
-	c.Request.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(&first, rest), c.Request.Body}
+	e := &early{ReadCloser: c.Request.Body}
+	_, e.err = io.CopyN(&e.first, s.newBody(c), shortForm)
+	c.Request.Body = e
 }
 
-// ended is a reader that has nothing but its error.
-type ended struct{ err error }
+// early is a body whose first bytes were read already.
+type early struct {
+	io.ReadCloser // the rest
+	first         bytes.Buffer
+	err           error // what has ended the body; nil: the rest comes
+}
 
-func (e ended) Read([]byte) (int, error) { return 0, e.err }
+// Read implements io.Reader. The last bytes come with the end, as they do from the
+// server's own bodies.
+func (e *early) Read(p []byte) (int, error) {
+	n, _ := e.first.Read(p)
+	switch {
+	case e.first.Len() > 0:
+		return n, nil
+	case e.err != nil:
+		return n, e.err
+	case n > 0:
+		return n, nil
+	}
+	return e.ReadCloser.Read(p)
+}
 
 // urlencoded reads a form without files, of at most 64 KiB. It answers the
 // request and returns false if it cannot.

@@ -1,13 +1,17 @@
 package site
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -94,4 +98,66 @@ func TestSlowFormHoldsNoPlace(t *testing.T) {
 	if answer, err := io.ReadAll(long); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") {
 		t.Errorf("a form that was cut: %.60s %v", answer, err)
 	}
+}
+
+// deadlines notes the last one that was set for reading.
+type deadlines struct {
+	http.ResponseWriter
+	last *atomic.Pointer[time.Time]
+}
+
+func (d deadlines) SetReadDeadline(at time.Time) error {
+	d.last.Store(&at)
+	return http.NewResponseController(d.ResponseWriter).SetReadDeadline(at)
+}
+
+// TestNoDeadlineWhileAFormWaits: a form that is here and waits its turn is not ended
+// by the time that it had to come.
+func TestNoDeadlineWhileAFormWaits(t *testing.T) {
+	w := newWorld(t)
+	var last atomic.Pointer[time.Time]
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.site.ServeHTTP(deadlines{rw, &last}, r)
+	}))
+	defer server.Close()
+	turn := w.site.kdf.reports
+	for range kdfSlots {
+		turn.slots <- struct{}{}
+	}
+	waiting := func() int {
+		turn.mu.Lock()
+		defer turn.mu.Unlock()
+		return turn.taken
+	}
+	var all sync.WaitGroup
+	for n, size := range []int{10, 2 * shortForm} {
+		body, typ := multipartOf(field("token", w.token("es")), field("desk", "norte"), field("message", strings.Repeat("x", size)))
+		r := w.request("POST", "/es/report", bytes.NewReader(body))
+		r.Header.Set("Content-Type", typ)
+		r.Header.Set("Origin", w.url)
+		r.URL.Host, r.Host = strings.TrimPrefix(server.URL, "http://"), r.URL.Host
+		all.Go(func() {
+			resp, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				t.Errorf("%d bytes: status %d", size, resp.StatusCode)
+			}
+		})
+		for end := time.Now().Add(time.Minute); waiting() <= n; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("the form does not wait")
+			}
+		}
+		if at := last.Load(); at == nil || !at.IsZero() {
+			t.Errorf("%d bytes: the connection has until %v while the form waits", size, at)
+		}
+	}
+	for range kdfSlots {
+		<-turn.slots
+	}
+	all.Wait()
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -145,20 +146,29 @@ func (g *gate) Read(p []byte) (int, error) {
 // until it is answered. A form takes its place when its first shortForm bytes, or all
 // of it, are here: short ones that come slowly, without an end, hold none.
 //
-// A page that turns a form away does not show what was typed. The browser has it, and
-// a reload sends it again; "back" would lose it, because no page may be stored.
+// A report that is turned away and here comes back with its text, if one of a few
+// places for that is free. Otherwise the browser still has what was typed, and a reload
+// sends it again; "back" would lose it, because no page may be stored.
 func (s *Site) takeForm(c *gin.Context) {
 	if c.Request.Method != http.MethodPost {
 		return
 	}
-	s.readShort(c)
+	whole := s.readShort(c)
 	leave, err := s.forms.enter(c.Request.Context())
 	if err != nil {
-		s.newBody(c).drainBriefly()
 		ref, id := errBusy, "notice.form_busy"
 		if errors.Is(err, errOften) {
 			ref, id = errOften, "notice.form_often"
 		}
+		if whole && strings.HasSuffix(c.FullPath(), "/report") && c.ContentType() == "multipart/form-data" {
+			if leave, ok := s.turned.take(c.Request.Context()); ok {
+				defer leave()
+				c.Set(turnedAway, ref)
+				c.Next()
+				return
+			}
+		}
+		s.newBody(c).drainBriefly()
 		s.notice(c, ref.status, s.languageOf(c), id)
 		c.Abort()
 		return
@@ -168,12 +178,17 @@ func (s *Site) takeForm(c *gin.Context) {
 }
 
 // readShort reads the first bytes of a body. Who reads the body then gets them, and
-// what ended it, as if they came only now.
-func (s *Site) readShort(c *gin.Context) {
+// what ended it, as if they came only now. whole reports whether that is all of it.
+func (s *Site) readShort(c *gin.Context) (whole bool) {
 	e := &early{ReadCloser: c.Request.Body}
 	_, e.err = io.CopyN(&e.first, s.newBody(c), shortForm)
 	c.Request.Body = e
+	return e.err == io.EOF
 }
+
+// turnedAway is the key, in a request's context, of the refusal of a report for which
+// there is no place: it is read only to show its text again.
+const turnedAway = "turned away"
 
 // early is a body whose first bytes were read already.
 type early struct {

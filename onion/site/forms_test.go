@@ -68,6 +68,58 @@ func TestFormsAtOnce(t *testing.T) {
 	}
 }
 
+// TestTurnedAwayReportKeepsItsText: a report for which there is no place comes back
+// with its text while there are places for that, and is stored when it is sent again.
+func TestTurnedAwayReportKeepsItsText(t *testing.T) {
+	circuit := uint32(7)
+	w := newWorld(t, func(c *Config) {
+		c.MaxForms = 16
+		c.Circuit = func(context.Context) (uint32, bool) { return circuit, true }
+	})
+	parts := []part{field("token", w.token("es")), field("desk", "norte"), field("message", "sigue aquí")}
+	var leave []func()
+	hold := func(p *places) {
+		t.Helper()
+		l, ok := p.take(t.Context())
+		if !ok {
+			t.Fatal("no place")
+		}
+		leave = append(leave, l)
+	}
+	hold(w.site.forms)
+	hold(w.site.forms)
+	w.refused(w.send("es", parts...), http.StatusTooManyRequests, "often", "sigue aquí")
+	for circuit = 100; !w.site.forms.full(); circuit++ {
+		hold(w.site.forms)
+	}
+	w.refused(w.send("es", parts...), http.StatusServiceUnavailable, "busy", "sigue aquí")
+
+	long := append(parts[:2:2], field("message", strings.Repeat("x", shortForm)))
+	plain := func(what string, r response) {
+		t.Helper()
+		if r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, w.sentence("es", "notice.form_busy")) || strings.Contains(r.body, "textarea") {
+			t.Errorf("%s: status %d:\n%s", what, r.status, r.body)
+		}
+	}
+	plain("a long report", w.send("es", long...))
+	for !w.site.turned.full() {
+		hold(w.site.turned)
+		circuit++
+	}
+	plain("one report more", w.send("es", parts...))
+	for _, l := range leave {
+		l()
+	}
+	codenameIn(t, w.send("es", parts...))
+	for _, p := range []*places{w.site.forms, w.site.turned} {
+		for end := time.Now().Add(time.Minute); p.free() < p.size; time.Sleep(time.Millisecond) { // an answer may give its place back a little later
+			if time.Now().After(end) {
+				t.Fatal("a place is lost")
+			}
+		}
+	}
+}
+
 // TestSlowFormHoldsNoPlace: a form takes its place when it is here, or much of it; one
 // that is not to come to its end is refused in words.
 func TestSlowFormHoldsNoPlace(t *testing.T) {
@@ -100,6 +152,12 @@ func TestSlowFormHoldsNoPlace(t *testing.T) {
 	}
 }
 
+func (p *places) free() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.size - p.taken
+}
+
 // deadlines notes the last one that was set for reading.
 type deadlines struct {
 	http.ResponseWriter
@@ -124,11 +182,6 @@ func TestNoDeadlineWhileAFormWaits(t *testing.T) {
 	for range kdfSlots {
 		turn.slots <- struct{}{}
 	}
-	waiting := func() int {
-		turn.mu.Lock()
-		defer turn.mu.Unlock()
-		return turn.taken
-	}
 	var all sync.WaitGroup
 	for n, size := range []int{10, 2 * shortForm} {
 		body, typ := multipartOf(field("token", w.token("es")), field("desk", "norte"), field("message", strings.Repeat("x", size)))
@@ -147,7 +200,7 @@ func TestNoDeadlineWhileAFormWaits(t *testing.T) {
 				t.Errorf("%d bytes: status %d", size, resp.StatusCode)
 			}
 		})
-		for end := time.Now().Add(time.Minute); waiting() <= n; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); turn.size-turn.free() <= n; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatal("the form does not wait")
 			}

@@ -13,6 +13,10 @@ const patience = time.Minute
 // share of the slots. Its two uploads are allowed in any case.
 const circuitShare = 8
 
+// turnedForms is how many reports may be answered with their text at once although
+// there was no place for them.
+const turnedForms = 16
+
 // uploadQueue is how many more uploads than MaxUploads may wait for a slot;
 // nothing of their files is read meanwhile.
 const uploadQueue = 64

@@ -54,6 +54,9 @@ func (s *Site) send(c *gin.Context, lang, boundary string) {
 	x := &sending{lang: lang}
 	x.arrival = s.newArrival(c, boundary, x.accept)
 	x.parts.take = x.file
+	if ref, ok := c.Get(turnedAway); ok {
+		x.parts.refuse(ref.(*refusal))
+	}
 	switch ref := x.afterAll(x.run()); ref {
 	case nil, errStoredBefore:
 		s.showCodename(c, lang, x.at, codenamePage{Token: x.parts.form.token, Words: x.codename.String(), Before: ref == errStoredBefore})

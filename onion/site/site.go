@@ -110,6 +110,7 @@ type Site struct {
 	kdf       *kdf
 	uploads   *places // for uploads of files
 	forms     *places // for whatever is posted
+	turned    *places // for reports that are turned away with their text
 	words     map[string]*codename.List
 	locales   *locales
 	templates map[string]*template.Template
@@ -136,6 +137,7 @@ func New(c Config, v *vault.Vault, desks func() []Desk) (*Site, error) {
 		kdf:      newKDF(c.Params, c.Derivations, c.Circuit),
 		uploads:  newPlaces(c.MaxUploads, uploadQueue, max(2, c.MaxUploads/circuitShare), c.Circuit),
 		forms:    newPlaces(c.MaxForms, 2*c.MaxForms, c.MaxForms/circuitShare, c.Circuit),
+		turned:   newPlaces(turnedForms, 0, turnedForms/circuitShare, c.Circuit),
 		words:    map[string]*codename.List{},
 		now:      time.Now,
 	}

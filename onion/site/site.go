@@ -6,6 +6,7 @@
 // its plaintext and the storage meet. Nothing that a source sends is written in
 // clear, logged, or put into an address:
 //
+//	turn.go    lets forms in, each in its turn
 //	body.go    counts and paces the request body
 //	parts.go   takes the body apart, in the order of the form
 //	send.go    what must hold before a report is accepted, and every refusal

@@ -160,9 +160,24 @@ func TestMemoryCeiling(t *testing.T) {
 	}
 }
 
+// slowForm sends nearly all of the longest form that takes no place, and then nothing.
+func (h *house) slowForm(ctx context.Context) {
+	host := strings.TrimPrefix(h.source, "http://")
+	c, err := net.Dial("tcp", host)
+	if err != nil {
+		h.t.Error(err)
+		return
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	fmt.Fprintf(c, "POST /es/report HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
+		host, 16<<10, strings.Repeat("x", 16<<10-1))
+	io.Copy(io.Discard, c)
+}
+
 // everything keeps all at their limits: all places for uploads but two, which go from
-// one to the next, long texts and sign-ins that wait for a key derivation, and silent
-// connections.
+// one to the next, long texts and sign-ins that wait for a key derivation, forms that
+// do not come to their end, and silent connections.
 func (h *house) everything(ctx context.Context, places int) (stop func()) {
 	end := h.endless(h.t, places-2, h.visitor())
 	var all sync.WaitGroup
@@ -179,6 +194,7 @@ func (h *house) everything(ctx context.Context, places int) (stop func()) {
 	again(4, func() { h.visitor().Send(ctx, video(io.LimitReader(repeat(rand.Text()), 64<<20))) })
 	again(16, func() { h.visitor().Send(ctx, source.Report{Message: long}) })
 	again(16, func() { h.visitor().SignIn(ctx, "abeja abeja abeja abeja abeja abeja abeja abeja") })
+	again(400, func() { h.slowForm(ctx) })
 	all.Go(func() {
 		for range 1500 {
 			if ctx.Err() != nil {

@@ -52,6 +52,11 @@ func (s *Site) takeForm(c *gin.Context) {
 // what ended it, as if they came only now. whole reports whether that is all of it.
 func (s *Site) readShort(c *gin.Context) (whole bool) {
 	e := &early{ReadCloser: c.Request.Body}
+	short := int64(shortForm)
+	if n := c.Request.ContentLength; n >= 0 {
+		short = min(short, n)
+	}
+	e.first.Grow(int(short) + bytes.MinRead) // or it doubles
 	_, e.err = io.CopyN(&e.first, s.newBody(c), shortForm)
 	c.Request.Body = e
 	return e.err == io.EOF

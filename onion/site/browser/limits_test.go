@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -48,11 +49,13 @@ func (w *walker) limits() {
 	leave = func() {}
 	w.until(503, func() {
 		leave()
-		w.sendSpoilt(func() { leave = w.crowd(http.StatusServiceUnavailable) })
+		w.sendSpoilt(func() { leave = w.crowd(http.StatusServiceUnavailable, sendReport) })
 	})
 	w.keepRefused("form-busy", 503)
 	w.until(503, func() { w.open(w.at("/report")) })
 	w.keep("busy", 503)
+	leave()
+	leave = w.crowd(http.StatusServiceUnavailable, tryCodename)
 	w.until(503, func() { w.signIn(h.words) })
 	w.keep("sign-in-busy", 503)
 	leave()
@@ -66,9 +69,11 @@ func (w *walker) limits() {
 	leave = func() {}
 	w.until(429, func() {
 		leave()
-		w.sendSpoilt(func() { leave = w.crowd(http.StatusTooManyRequests) })
+		w.sendSpoilt(func() { leave = w.crowd(http.StatusTooManyRequests, sendReport) })
 	})
 	w.keepRefused("form-often", 429)
+	leave()
+	leave = w.crowd(http.StatusTooManyRequests, tryCodename)
 	w.until(429, func() { w.signIn(h.words) })
 	w.keep("sign-in-often", 429)
 	leave()
@@ -103,7 +108,7 @@ func (s *stage) upload() net.Conn {
 	for _, field := range [][2]string{{"token", string(token[1])}, {"desk", "norte"}, {"share", "ask"}, {"message", "Lo vi en la garita."}} {
 		fmt.Fprintf(&b, "--x\r\nContent-Disposition: form-data; name=%q\r\n\r\n%s\r\n", field[0], field[1])
 	}
-	fmt.Fprintf(&b, "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"video.mp4\"\r\n\r\n%s", strings.Repeat("x", 100))
+	fmt.Fprintf(&b, "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"video.mp4\"\r\n\r\n%s", strings.Repeat("x", 20<<10)) // more than a form that is still without a place
 	conn, err := net.Dial("tcp", s.address)
 	if err != nil {
 		s.t.Fatal(err)
@@ -183,8 +188,23 @@ func passes(t testing.TB, p codename.Params, long time.Duration) uint32 {
 	return uint32(float64(p.Time) * float64(long) / float64(time.Since(began)))
 }
 
-// crowd sends reports until the site answers them with a status. leave ends them.
-func (s *stage) crowd(status int) (leave func()) {
+// sendReport is the status that the site answers a report with.
+func sendReport(ctx context.Context, v source.Source) int {
+	a, _ := v.Send(ctx, source.Report{Message: "."})
+	return a.Status
+}
+
+// tryCodename is the status that the site refuses a codename with.
+func tryCodename(ctx context.Context, v source.Source) int {
+	_, err := v.SignIn(ctx, "abeja abeja abeja abeja abeja abeja abeja abeja")
+	if refused, ok := errors.AsType[*source.Refused](err); ok {
+		return refused.Status
+	}
+	return 0
+}
+
+// crowd visits the site from all sides until it answers with a status. leave ends that.
+func (s *stage) crowd(status int, visit func(context.Context, source.Source) int) (leave func()) {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
 	refused := make(chan struct{})
@@ -194,7 +214,7 @@ func (s *stage) crowd(status int) (leave func()) {
 		all.Go(func() {
 			v := source.Source{URL: "http://" + s.address, Desk: "norte"}
 			for ctx.Err() == nil {
-				if a, err := v.Send(ctx, source.Report{Message: "."}); err == nil && a.Status == status {
+				if visit(ctx, v) == status {
 					first.Do(func() { close(refused) })
 				}
 			}

@@ -26,8 +26,10 @@ func TestSlowNetwork(t *testing.T) {
 
 	hidden := func() bool {
 		var h bool
-		b.evaluate(`(() => { const s = getComputedStyle(document.querySelector("main"));
-			return location.pathname.endsWith("/exit") || s.visibility == "hidden" || s.opacity == "0" })()`, &h)
+		b.evaluate(`(() => { const m = document.querySelector("main");
+			if (!m || location.pathname.endsWith("/exit")) return true; // the next page, or the moment before it
+			const s = getComputedStyle(m);
+			return s.visibility == "hidden" || s.opacity == "0" })()`, &h)
 		return h
 	}
 	if hidden() {

@@ -193,6 +193,7 @@ func (c copier) part(p Part, write func(io.Writer) (int64, error)) error {
 func (c copier) blob(f *blobFile) error {
 	begun := false
 	var taken error // apart from what view makes of a panic
+	refused := f.refused.Load()
 	err := f.view(func(tx *bbolt.Tx) error {
 		version, err := blobVersion(tx)
 		if err == nil {
@@ -206,6 +207,11 @@ func (c copier) blob(f *blobFile) error {
 	}
 	if begun && err != nil {
 		return fmt.Errorf("read %s: %v", f.name(), err)
+	}
+	// Some file systems show the meta page of a write that they refused. bbolt then
+	// uses pages again that this copy was reading.
+	if begun && taken == nil && f.refused.Load() != refused {
+		return fmt.Errorf("read %s: the disk was full meanwhile; make room and make the backup again", f.name())
 	}
 	return errors.Join(taken, err)
 }

@@ -54,9 +54,10 @@ func readOnly(o *bbolt.Options) *bbolt.Options {
 
 // blobFile is one file of blobs/. Old ones are open for reading only.
 type blobFile struct {
-	number uint32
-	path   string
-	used   atomic.Int64 // bytes in pages that hold something
+	number  uint32
+	path    string
+	used    atomic.Int64  // bytes in pages that hold something
+	refused atomic.Uint64 // transactions that the disk had no room for
 
 	mu       sync.RWMutex // held for reading while db is used; changing db takes it for writing
 	db       *bbolt.DB    // nil: not made yet, or damaged
@@ -274,7 +275,15 @@ func (f *blobFile) put(jobs []*job) error {
 		}
 		return nil
 	})
+	f.count(err)
 	return errors.Join(err, f.measure())
+}
+
+// count notes a transaction that the disk had no room for.
+func (f *blobFile) count(err error) {
+	if isFull(err) {
+		f.refused.Add(1)
+	}
 }
 
 // remove deletes up to n segments of an item, and the item's bucket with the
@@ -305,6 +314,7 @@ func (f *blobFile) remove(id []byte, n int) (gone bool, err error) {
 		}
 		return nil
 	})
+	f.count(err)
 	return gone, errors.Join(err, f.measure())
 }
 
